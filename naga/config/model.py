@@ -1,0 +1,165 @@
+"""ModelConfig: a pattern string over single-mixer layers, and one section per kind of layer.
+
+Pattern letters: M Mamba-2 · * attention · - dense MLP · E mixture of experts (spaces are ignored).
+Every layer is `x = x + residual_multiplier * mixer(rms_norm(x))`; layers of one kind share a section.
+Says nothing about initial values (model/init.py) or how a checkpoint spells these (checkpoint/).
+"""
+
+from math import inf
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from naga.config.base import Config
+
+Activation = Literal["swiglu", "relu2"]
+
+
+class RopeConfig(Config):
+    theta: float = Field(10_000.0, gt=0)
+    """Base of the rotation frequencies."""
+    ntk_alpha: float = Field(1.0, ge=1)
+    """NTK-aware scaling: the base becomes theta * alpha ** (d / (d - 2)), d the head dimension."""
+
+
+class AttentionConfig(Config):
+    num_heads: int = Field(gt=0)
+    num_kv_heads: int = Field(gt=0)
+    head_dim: int = Field(gt=0)
+    scale: float | None = Field(None, gt=0)
+    """Factor on q·k; None means head_dim ** -0.5."""
+    rope: RopeConfig | None = None
+    """None means no positional encoding (NoPE)."""
+    qk_norm: bool = False
+    """RMSNorm over each head of q and k, after the rotation (as Hunyuan does)."""
+
+    @property
+    def softmax_scale(self) -> float:
+        return self.scale if self.scale is not None else self.head_dim**-0.5
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(
+                f"num_heads ({self.num_heads}) must be a multiple of num_kv_heads "
+                f"({self.num_kv_heads})"
+            )
+        if self.rope is not None and self.head_dim % 2:
+            raise ValueError(f"rope needs an even head_dim, not {self.head_dim}")
+        return self
+
+
+class MambaConfig(Config):
+    num_heads: int = Field(gt=0)
+    head_dim: int = Field(gt=0)
+    state_dim: int = Field(128, gt=0)
+    num_groups: int = Field(1, gt=0)
+    """Groups of heads that share B and C, and of the gated norm."""
+    conv_width: int = Field(4, ge=2)
+    chunk_size: int = Field(128, gt=0)
+    """Tokens per chunk of the training form; changes no result beyond rounding."""
+    dt_limit: tuple[float, float] = (0.0, inf)
+    """Bounds on softplus(dt + dt_bias); (0, inf) clamps nothing."""
+
+    @property
+    def inner_dim(self) -> int:
+        return self.num_heads * self.head_dim
+
+    @property
+    def conv_dim(self) -> int:
+        """Channels under the convolution: x, B and C."""
+        return self.inner_dim + 2 * self.num_groups * self.state_dim
+
+    @property
+    def in_proj_dim(self) -> int:
+        """Rows of in_proj, in the order [z | x | B | C | dt]."""
+        return self.inner_dim + self.conv_dim + self.num_heads
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.num_heads % self.num_groups:
+            raise ValueError(
+                f"num_heads ({self.num_heads}) must be a multiple of num_groups "
+                f"({self.num_groups})"
+            )
+        if not 0 <= self.dt_limit[0] < self.dt_limit[1]:
+            raise ValueError(f"dt_limit must be 0 <= low < high, not {self.dt_limit}")
+        return self
+
+
+class MlpConfig(Config):
+    inner_dim: int = Field(gt=0)
+    activation: Activation = "swiglu"
+
+
+class MoeConfig(Config):
+    num_experts: int = Field(gt=0)
+    top_k: int = Field(gt=0)
+    expert_dim: int = Field(gt=0)
+    """Inner dimension of one routed expert."""
+    shared_dim: int | None = Field(None, gt=0)
+    """Inner dimension of the expert every token visits; None means there is none."""
+    activation: Activation = "swiglu"
+    router: Literal["softmax", "sigmoid"] = "softmax"
+    """softmax: top-k of the logits, softmax over those k. sigmoid: top-k of sigmoid + bias,
+    weights are the chosen sigmoids divided by their sum, times routed_scale."""
+    routed_scale: float = Field(1.0, gt=0)
+    balance_loss: float = Field(0.0, ge=0)
+    """Coefficient of the load-balancing loss in training (Switch Transformer, eq. 4)."""
+    bias_update: float = Field(0.0, ge=0)
+    """Step of the loss-free balancing bias in training; only a sigmoid router has the bias."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.top_k > self.num_experts:
+            raise ValueError(f"top_k ({self.top_k}) exceeds num_experts ({self.num_experts})")
+        if self.router == "softmax" and self.bias_update:
+            raise ValueError("bias_update needs router = 'sigmoid'")
+        if self.router == "softmax" and self.routed_scale != 1.0:
+            raise ValueError("routed_scale needs router = 'sigmoid'")
+        return self
+
+
+class ModelConfig(Config):
+    pattern: str = Field(min_length=1)
+    """One letter per layer, e.g. "MEME*E"; spaces are ignored."""
+    vocab_size: int = Field(gt=0)
+    hidden_dim: int = Field(gt=0)
+    max_positions: int = Field(gt=0)
+    """Longest sequence (prompt + answer) the model is meant for, in tokens."""
+    norm_eps: float = Field(1e-5, gt=0)
+    tie_embeddings: bool = True
+    embedding_multiplier: float = Field(1.0, gt=0)
+    residual_multiplier: float = Field(1.0, gt=0)
+    logits_divisor: float = Field(1.0, gt=0)
+    init_std: float = Field(0.02, gt=0)
+    """Standard deviation of initial embeddings and projections (model/init.py)."""
+    attention: AttentionConfig | None = None
+    mamba: MambaConfig | None = None
+    mlp: MlpConfig | None = None
+    moe: MoeConfig | None = None
+
+    @property
+    def layers(self) -> str:
+        """The pattern without spaces: layers[i] is the kind of layer i."""
+        return self.pattern.replace(" ", "")
+
+    def count(self, letter: str) -> int:
+        return self.layers.count(letter)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        sections = {"M": self.mamba, "*": self.attention, "-": self.mlp, "E": self.moe}
+        names = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
+        for index, letter in enumerate(self.layers):
+            if letter not in sections:
+                raise ValueError(
+                    f"pattern letter {index} is {letter!r}; known are M (Mamba-2), "
+                    "* (attention), - (MLP), E (mixture of experts)"
+                )
+        for letter, section in sections.items():
+            if letter in self.layers and section is None:
+                raise ValueError(f"pattern has {letter!r} but there is no [{names[letter]}] section")
+            if letter not in self.layers and section is not None:
+                raise ValueError(f"there is a [{names[letter]}] section but no {letter!r} in pattern")
+        return self

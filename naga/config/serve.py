@@ -1,0 +1,31 @@
+"""EngineConfig and ServerConfig: what one process may hold in memory and how it listens."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from naga.config.base import Config
+
+
+class EngineConfig(Config):
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Compute and KV dtype; recurrent states are always float32."""
+    device: str = "cpu"
+    max_running: int = Field(16, gt=0)
+    """Requests that generate at once: one recurrent-state slot each. More wait in a queue."""
+    max_waiting: int = Field(256, gt=0)
+    """Requests that may wait; the next one is refused."""
+    page_size: int = Field(64, gt=0, multiple_of=16)
+    """Tokens per KV page."""
+    kv_tokens: int = Field(65_536, gt=0)
+    """Tokens all running requests may hold together in the KV pages."""
+    prefill_chunk: int = Field(512, gt=0)
+    """Prompt tokens one step may process, so that running requests keep generating."""
+
+
+class ServerConfig(Config):
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65_535)
+    """0 lets the system choose a free port."""
+    default_max_tokens: int = Field(1024, gt=0)
+    """Answer length when a request names none (bounded by the model's context)."""

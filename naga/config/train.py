@@ -1,0 +1,88 @@
+"""PretrainConfig and SftConfig: one training run from data to checkpoint.
+
+Recipes (`recipes/*.toml`) are these records in TOML. Imports no torch.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from naga.config.base import Config
+from naga.config.model import ModelConfig
+
+
+class DataConfig(Config):
+    paths: tuple[Path, ...] = Field(min_length=1)
+    """Files (.txt, .md, .jsonl, .jsonl.gz) or folders of them."""
+    tokens_per_batch: int = Field(gt=0)
+    """Tokens of one micro-batch, packed without padding."""
+    sequence_len: int = Field(gt=1)
+    """Longest sequence: longer text is split (pretraining) or refused with a count (SFT)."""
+    max_documents: int | None = Field(None, gt=0)
+    """Use only the first so many documents; None means all."""
+
+
+class OptimConfig(Config):
+    lr: float = Field(gt=0)
+    """Peak learning rate."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    """On matrices only: never on A_log, D, dt_bias, norms, biases or the convolution."""
+    clip_norm: float = Field(1.0, gt=0)
+    """Global gradient norm above which gradients are scaled down."""
+
+
+class ScheduleConfig(Config):
+    steps: int = Field(gt=0)
+    """Optimizer steps of the run."""
+    warmup_steps: int = Field(0, ge=0)
+    decay_steps: int = Field(0, ge=0)
+    """Length of the final decay: warm-up, stable, decay (WSD, arXiv 2404.06395)."""
+    final_lr_ratio: float = Field(0.1, ge=0, le=1)
+    """Learning rate at the end of the decay, as a share of the peak."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.warmup_steps + self.decay_steps > self.steps:
+            raise ValueError(
+                f"warmup_steps ({self.warmup_steps}) + decay_steps ({self.decay_steps}) "
+                f"exceed steps ({self.steps})"
+            )
+        return self
+
+
+class RunConfig(Config):
+    """What both kinds of training share."""
+
+    run_dir: Path
+    """Where checkpoints, metrics.jsonl and loss.png go; a run found there is resumed."""
+    seed: int = Field(0, ge=0)
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Compute dtype; master weights, optimizer and states are always float32."""
+    device: str = "cpu"
+    accumulate: int = Field(1, gt=0)
+    """Micro-batches per optimizer step."""
+    checkpoint_every: int = Field(200, gt=0)
+    """Optimizer steps between checkpoints; the last step always makes one."""
+    keep_checkpoints: int = Field(2, gt=0)
+    log_every: int = Field(10, gt=0)
+    data: DataConfig
+    optim: OptimConfig
+    schedule: ScheduleConfig
+
+
+class PretrainConfig(RunConfig):
+    """Next-token prediction on plain text, from fresh weights."""
+
+    tokenizer: Path
+    """Folder or tokenizer.json of a trained tokenizer (`naga tokenizer train`)."""
+    model: ModelConfig
+
+
+class SftConfig(RunConfig):
+    """Answers to chat messages, from an existing checkpoint; loss on assistant tokens only."""
+
+    init_from: Path
+    """Checkpoint folder to start from (weights, tokenizer and chat template)."""

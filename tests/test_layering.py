@@ -1,0 +1,64 @@
+"""Import ranks: a module imports only lower ranks and its own folder, function-local imports too."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "naga"
+RANKS = [
+    ["base"],
+    ["runtime", "record"],
+    ["config"],
+    ["ops"],
+    ["model", "data"],
+    ["checkpoint"],
+    ["tasks"],
+    ["engine"],
+    ["eval"],
+    ["train"],
+    ["server"],
+    ["bench"],
+    ["cli"],
+]
+RANK_OF = {name: rank for rank, names in enumerate(RANKS) for name in names}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def place_of(module: str) -> str:
+    """The ranked name a dotted module belongs to; `naga.config.base` stands below everything."""
+    parts = module.split(".")
+    if parts[:3] == ["naga", "config", "base"]:
+        return "base"
+    return parts[1] if len(parts) > 1 else "naga"
+
+
+def imported_modules(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(f"{node.module}")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name == "naga" or name.startswith("naga.")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_module_imports_only_lower_ranks(path: Path) -> None:
+    module = ".".join(["naga", *path.relative_to(PACKAGE).with_suffix("").parts])
+    place = place_of(module.removesuffix(".__init__"))
+    if place == "naga" or module == "naga.__init__":
+        assert not imported_modules(path), "naga/__init__.py imports nothing of naga"
+        return
+    for name in imported_modules(path):
+        other = place_of(name)
+        if other in ("naga", place) or (place == "config" and other == "base"):
+            continue
+        assert RANK_OF[other] < RANK_OF[place], f"{module} ({place}) imports {name} ({other})"
+
+
+def test_every_place_has_a_rank() -> None:
+    places = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
+    assert places - {"__init__"} <= set(RANK_OF)
