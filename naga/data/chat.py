@@ -1,0 +1,159 @@
+"""The one renderer: messages -> tokens and loss mask, and the splitter of a reply's token stream.
+
+    <|system|>CONTENT<|end|>
+    <|user|>CONTENT<|end|>
+    <|assistant|><think>REASONING</think>CONTENT<|end|>
+
+with nothing between the lines. Control tokens stand directly on both sides of every content, so
+encoding piece by piece equals encoding the whole; a control string inside a content stays plain
+text. Reasoning of assistant turns before the last user message is dropped: their think block is
+empty. CHAT_TEMPLATE is the same format for other programs. Does not match stop strings.
+"""
+
+import codecs
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from naga.config.base import ConfigError
+from naga.data.template import CHAT_TEMPLATE
+from naga.data.tokenizer import ASSISTANT, END, END_THINK, SYSTEM, THINK, USER, Tokenizer
+
+__all__ = [
+    "CHAT_TEMPLATE",
+    "Delta",
+    "Message",
+    "Rendered",
+    "ReplyParser",
+    "render",
+    "render_prompt",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    role: Literal["system", "user", "assistant"]
+    content: str
+    reasoning: str = ""
+    """What stands in the think block; only an assistant has any."""
+
+    def __post_init__(self) -> None:
+        if self.role not in ("system", "user", "assistant"):
+            raise ConfigError(f"unknown role {self.role!r}; use system, user or assistant")
+        if self.reasoning and self.role != "assistant":
+            raise ConfigError(f"a {self.role} message has no reasoning, only an assistant's has")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    tokens: tuple[int, ...]
+    loss_mask: tuple[bool, ...]
+    """Which tokens the model learns to write: what it would itself generate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delta:
+    """Text that one more token made final; often empty."""
+
+    reasoning: str = ""
+    content: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Piece:
+    """A control token or a run of plain text."""
+
+    text: str
+    control: bool
+    learned: bool
+
+
+def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> Rendered:
+    """A whole conversation for training: learned are REASONING </think> CONTENT <|end|>.
+
+    An empty think block is given, not learned: `<think></think>` is part of the prompt that
+    switches thinking off.
+    """
+    tokens: list[int] = []
+    loss_mask: list[bool] = []
+    for piece in _pieces(messages):
+        ids = _encode(tokenizer, piece)
+        tokens += ids
+        loss_mask += [piece.learned] * len(ids)
+    return Rendered(tokens=tuple(tokens), loss_mask=tuple(loss_mask))
+
+
+def render_prompt(
+    tokenizer: Tokenizer, messages: Sequence[Message], *, enable_thinking: bool = True
+) -> list[int]:
+    """The conversation so far and the opening of the reply: `<|assistant|><think>`, closed at once
+    with `</think>` if thinking is off."""
+    opening = (ASSISTANT, THINK) if enable_thinking else (ASSISTANT, THINK, END_THINK)
+    tokens = [token for piece in _pieces(messages) for token in _encode(tokenizer, piece)]
+    return tokens + [tokenizer.control_id(name) for name in opening]
+
+
+def _encode(tokenizer: Tokenizer, piece: _Piece) -> list[int]:
+    return [tokenizer.control_id(piece.text)] if piece.control else tokenizer.encode(piece.text)
+
+
+def _pieces(messages: Sequence[Message]) -> Iterator[_Piece]:
+    if not messages:
+        raise ConfigError("a conversation needs at least one message")
+    last_user = max((i for i, m in enumerate(messages) if m.role == "user"), default=-1)
+    for index, message in enumerate(messages):
+        if message.role == "assistant":
+            yield from _assistant(message.content, message.reasoning if index > last_user else "")
+        else:
+            yield _Piece(
+                text=USER if message.role == "user" else SYSTEM, control=True, learned=False
+            )
+            yield _Piece(text=message.content, control=False, learned=False)
+            yield _Piece(text=END, control=True, learned=False)
+
+
+def _assistant(content: str, reasoning: str) -> Iterator[_Piece]:
+    yield _Piece(text=ASSISTANT, control=True, learned=False)
+    yield _Piece(text=THINK, control=True, learned=False)
+    yield _Piece(text=reasoning, control=False, learned=True)
+    yield _Piece(text=END_THINK, control=True, learned=bool(reasoning))
+    yield _Piece(text=content, control=False, learned=True)
+    yield _Piece(text=END, control=True, learned=True)
+
+
+class ReplyParser:
+    """Splits generated token ids into reasoning and content text, as they come.
+
+    The first `</think>` of an open think block ends the reasoning; every other control token
+    yields no text. A character is given out once all its bytes are there; bytes that cannot
+    become a character give U+FFFD. The texts joined are the same however the stream is cut.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, thinking: bool, raw: bool = False) -> None:
+        """`thinking`: the prompt left a think block open. `raw`: all is content, whatever comes."""
+        self._tokenizer = tokenizer
+        self._reasoning = thinking and not raw
+        self._end_think = tokenizer.control_id(END_THINK) if self._reasoning else None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    @property
+    def reasoning(self) -> bool:
+        """Whether the think block is still open."""
+        return self._reasoning
+
+    def feed(self, token: int) -> Delta:
+        """The text that this token completes."""
+        if self._reasoning and token == self._end_think:
+            delta = self.finish()
+            self._reasoning = False
+            return delta
+        return self._delta(self._decoder.decode(self._tokenizer.token_bytes(token)))
+
+    def finish(self) -> Delta:
+        """What was held back, at the end of the reply."""
+        text = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return self._delta(text)
+
+    def _delta(self, text: str) -> Delta:
+        return Delta(reasoning=text) if self._reasoning else Delta(content=text)

@@ -1,0 +1,162 @@
+"""Readers of text and conversations: files and folders -> documents, one at a time.
+
+    .txt .md             one document per file
+    .jsonl .jsonl.gz     one JSON object per line: {"text": "..."} for pretraining, or
+                         {"messages": [{"role", "content", "reasoning_content"?}, ...]} for SFT
+
+Folders are read recursively in sorted order; what is hidden or has another ending is passed over
+there, but refused when it is named itself. Blank lines and empty texts are no documents; other
+keys of a row (a title, a source) are not used. A mistake is one ConfigError that names file and
+line. Does not tokenize or clean text.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from naga.config.base import ConfigError
+from naga.data.chat import Message
+
+TEXT_ENDINGS = (".txt", ".md")
+ROW_ENDINGS = (".jsonl", ".jsonl.gz")
+MESSAGE_KEYS = {"role", "content", "reasoning_content"}
+
+Item = TypeVar("Item")
+
+
+def read_documents(paths: Sequence[Path]) -> Iterator[str]:
+    """Texts to pretrain on; a missing path raises at once, a bad line when it is reached."""
+    files = _find_files(paths, TEXT_ENDINGS + ROW_ENDINGS)
+    return _refuse_none((text for file in files for text in _documents(file)), paths)
+
+
+def read_conversations(paths: Sequence[Path]) -> Iterator[tuple[Message, ...]]:
+    """Conversations to learn answers from; each has at least one assistant message."""
+    files = _find_files(paths, ROW_ENDINGS)
+    return _refuse_none((item for file in files for item in _rows(file, _conversation)), paths)
+
+
+def _find_files(paths: Sequence[Path], endings: tuple[str, ...]) -> list[Path]:
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(path.rglob("*"))
+            files += [file for file in inside if _is_data(file.relative_to(path), endings)]
+        elif not path.exists():
+            raise ConfigError(f"{path}: no such file or folder")
+        elif not path.name.endswith(endings):
+            raise ConfigError(f"{path}: cannot read this kind of file; use {', '.join(endings)}")
+        else:
+            files.append(path)
+    if not files:
+        raise ConfigError(f"{_names(paths)}: no {', '.join(endings)} files there")
+    return files
+
+
+def _is_data(inside: Path, endings: tuple[str, ...]) -> bool:
+    return inside.name.endswith(endings) and not any(p.startswith(".") for p in inside.parts)
+
+
+def _refuse_none(items: Iterator[Item], paths: Sequence[Path]) -> Iterator[Item]:
+    found = False
+    for item in items:
+        found = True
+        yield item
+    if not found:
+        raise ConfigError(f"{_names(paths)}: no documents there, every file is empty")
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(str(path) for path in paths)
+
+
+def _documents(file: Path) -> Iterator[str]:
+    if file.name.endswith(ROW_ENDINGS):
+        texts = _rows(file, _text)
+    else:
+        texts = iter([_decode(file.read_bytes(), str(file))])
+    return (text for text in texts if text)
+
+
+def _rows(file: Path, parse: Callable[[dict[str, Any], str], Item]) -> Iterator[Item]:
+    """Each line as a JSON object, through `parse(row, place)`."""
+    for number, line in enumerate(_lines(file), start=1):
+        place = f"{file}:{number}"
+        text = _decode(line, place)
+        if not text.strip():
+            continue
+        try:
+            row = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{place}: not valid JSON: {error.msg}") from None
+        if not isinstance(row, dict):
+            raise ConfigError(f"{place}: expected a JSON object, got a {type(row).__name__}")
+        yield parse(row, place)
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    if not file.name.endswith(".gz"):
+        with file.open("rb") as lines:
+            yield from lines
+        return
+    try:
+        with gzip.open(file, "rb") as lines:
+            yield from lines
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ConfigError(f"{file}: damaged gzip file: {error}") from None
+
+
+def _decode(data: bytes, place: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{place}: not UTF-8 text") from None
+
+
+def _text(row: dict[str, Any], place: str) -> str:
+    if "text" in row:
+        return _string(row, "text", place)
+    if "messages" in row:
+        raise ConfigError(f'{place}: has "messages", not "text"; train on it with naga sft')
+    raise ConfigError(f'{place}: has no "text" (its keys: {", ".join(row) or "none"})')
+
+
+def _conversation(row: dict[str, Any], place: str) -> tuple[Message, ...]:
+    if "messages" not in row:
+        hint = "; train on it with naga pretrain" if "text" in row else ""
+        raise ConfigError(f'{place}: has no "messages" (its keys: {", ".join(row)}){hint}')
+    entries = row["messages"]
+    if not isinstance(entries, list):
+        raise ConfigError(f'{place}: "messages" must be a list')
+    messages = tuple(_message(entry, place) for entry in entries)
+    if not any(message.role == "assistant" for message in messages):
+        raise ConfigError(f"{place}: no assistant message, so there is nothing to learn")
+    return messages
+
+
+def _message(entry: Any, place: str) -> Message:
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{place}: a message must be an object, not a {type(entry).__name__}")
+    if unknown := entry.keys() - MESSAGE_KEYS:
+        raise ConfigError(f"{place}: a message has the unknown key {min(unknown)!r}")
+    reasoning = "reasoning_content" in entry and entry["reasoning_content"] is not None
+    try:
+        return Message(
+            role=_string(entry, "role", place),  # type: ignore[arg-type]  # Message checks it
+            content=_string(entry, "content", place),
+            reasoning=_string(entry, "reasoning_content", place) if reasoning else "",
+        )
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {str(error).removeprefix(f'{place}: ')}") from None
+
+
+def _string(row: dict[str, Any], key: str, place: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str):
+        raise ConfigError(f'{place}: "{key}" must be a string')
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise ConfigError(f'{place}: "{key}" has half a surrogate pair: not valid Unicode')
+    return value
