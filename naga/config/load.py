@@ -31,9 +31,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
 
 
-def load_config(
-    kind: type[ConfigT], path: Path, overrides: Sequence[str] = ()
-) -> ConfigT:
+def load_config(kind: type[ConfigT], path: Path, overrides: Sequence[str] = ()) -> ConfigT:
     """Read `path`, apply the overrides in order, validate strictly as `kind`."""
     data = read_toml(path)
     for override in overrides:

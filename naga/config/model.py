@@ -79,8 +79,7 @@ class MambaConfig(Config):
     def _check(self) -> Self:
         if self.num_heads % self.num_groups:
             raise ValueError(
-                f"num_heads ({self.num_heads}) must be a multiple of num_groups "
-                f"({self.num_groups})"
+                f"num_heads ({self.num_heads}) must be a multiple of num_groups ({self.num_groups})"
             )
         if not 0 <= self.dt_limit[0] < self.dt_limit[1]:
             raise ValueError(f"dt_limit must be 0 <= low < high, not {self.dt_limit}")
@@ -159,7 +158,11 @@ class ModelConfig(Config):
                 )
         for letter, section in sections.items():
             if letter in self.layers and section is None:
-                raise ValueError(f"pattern has {letter!r} but there is no [{names[letter]}] section")
+                raise ValueError(
+                    f"pattern has {letter!r} but there is no [{names[letter]}] section"
+                )
             if letter not in self.layers and section is not None:
-                raise ValueError(f"there is a [{names[letter]}] section but no {letter!r} in pattern")
+                raise ValueError(
+                    f"there is a [{names[letter]}] section but no {letter!r} in pattern"
+                )
         return self

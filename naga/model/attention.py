@@ -1,0 +1,65 @@
+"""Grouped-query attention mixer: projections, optional rotation, optional QK-norm, paged keys.
+
+QK-norm comes after the rotation, as in Hunyuan. T tokens, H query heads, V KV heads, d head dim.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from naga.config.model import AttentionConfig
+from naga.model.mlp import Matrix
+from naga.model.norm import Norm
+from naga.model.state import Batch
+from naga.ops.attention import attention, attention_rows, rotate
+from naga.ops.linear import linear, linear_rows
+
+
+class Attention(nn.Module):
+    def __init__(self, model_dim: int, config: AttentionConfig, eps: float) -> None:
+        super().__init__()
+        self._config = config
+        query_dim, kv_dim = (n * config.head_dim for n in (config.num_heads, config.num_kv_heads))
+        self.q_proj = Matrix(query_dim, model_dim)
+        self.k_proj = Matrix(kv_dim, model_dim)
+        self.v_proj = Matrix(kv_dim, model_dim)
+        self.o_proj = Matrix(model_dim, query_dim)
+        self.q_norm = self.k_norm = None
+        if config.qk_norm:
+            self.q_norm, self.k_norm = (Norm(config.head_dim, eps) for _ in range(2))
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        projected = [linear(x, m.weight) for m in (self.q_proj, self.k_proj, self.v_proj)]
+        q, k, v = self._heads(projected, batch.positions)
+        mixed = attention(q, k, v, batch.lengths, self._config.softmax_scale)
+        return linear(mixed.flatten(1), self.o_proj.weight)
+
+    def step(self, x: Tensor, batch: Batch, keys: Tensor, values: Tensor) -> Tensor:
+        """x (padded T, D); keys, values (pages, page_size, V, d) are read and extended in place."""
+        projected = [linear_rows(x, m.weight) for m in (self.q_proj, self.k_proj, self.v_proj)]
+        # Rotation and norms see padded rows too, so that their vector tails fall on padding.
+        missing = x.shape[0] - batch.positions.shape[0]
+        positions = torch.cat([batch.positions, batch.positions.new_zeros(missing)])
+        q, k, v = self._heads(projected, positions)
+        mixed = torch.zeros(q.shape, device=x.device)
+        assert batch.page_table is not None
+        first, page_size = 0, keys.shape[1]
+        for length, start, pages in zip(batch.lengths, batch.starts, batch.page_table, strict=True):
+            rows, end = slice(first, first + length), start + length
+            used = pages[: -(-end // page_size)]
+            at = torch.arange(start, end, device=x.device)
+            keys[used[at // page_size], at % page_size] = k[rows]
+            values[used[at // page_size], at % page_size] = v[rows]
+            known_keys, known_values = (t[used].flatten(0, 1) for t in (keys, values))
+            mixed[rows] = attention_rows(
+                q[rows], known_keys, known_values, start, self._config.softmax_scale
+            )
+            first += length
+        return linear_rows(mixed.to(x.dtype).flatten(1), self.o_proj.weight)
+
+    def _heads(self, projected: list[Tensor], positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = (t.unflatten(-1, (-1, self._config.head_dim)) for t in projected)
+        if rope := self._config.rope:
+            q, k = (rotate(t, positions, rope.theta, rope.ntk_alpha) for t in (q, k))
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        return q, k, v

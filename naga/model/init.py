@@ -1,0 +1,55 @@
+"""Every initial value, in one table.
+
+| tensor                                 | value                                                  |
+|----------------------------------------|--------------------------------------------------------|
+| embed, head, *_proj, up, router.weight | normal, std = init_std                                 |
+| out_proj, o_proj, down                 | normal, std = init_std / sqrt(number of layers)        |
+| A_log                                  | log of uniform [1, 16]                                 |
+| dt_bias                                | inverse softplus of log-uniform [1e-3, 1e-1]           |
+| D, norm weights                        | 1                                                      |
+| conv.weight                            | uniform ± 1/sqrt(W)                                    |
+| conv.bias, router.bias                 | 0                                                      |
+
+A and dt follow mamba_ssm's Mamba2; the depth scaling of residual branches is GPT-2's.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from naga.model.lm import HybridLM
+
+
+@torch.no_grad()
+def initialize(model: HybridLM, seed: int) -> None:
+    """Fill every parameter from `seed`; the same on every machine for one torch version."""
+    generator = torch.Generator().manual_seed(seed)
+    std = model.config.init_std
+    depth = math.sqrt(len(model.config.layers))
+    for name, parameter in model.named_parameters():
+        parameter.copy_(_initial(name, parameter.shape, std, depth, generator))
+
+
+def _initial(
+    name: str, shape: torch.Size, std: float, depth: float, generator: torch.Generator
+) -> Tensor:
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(shape, generator=generator) * (high - low) + low
+
+    leaf = name.removesuffix(".weight").rsplit(".", 1)[-1]
+    if name.endswith("bias") and leaf != "dt_bias":
+        return torch.zeros(shape)
+    if leaf == "D" or leaf.endswith("norm"):
+        return torch.ones(shape)
+    if leaf == "A_log":
+        return uniform(1, 16).log()
+    if leaf == "dt_bias":
+        dt = uniform(math.log(1e-3), math.log(1e-1)).exp()
+        return dt + torch.log(-torch.expm1(-dt))
+    if leaf == "conv":
+        bound = 1 / math.sqrt(shape[-1])
+        return uniform(-bound, bound)
+    if leaf in ("out_proj", "o_proj", "down"):
+        std = std / depth
+    return torch.randn(shape, generator=generator) * std

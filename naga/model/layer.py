@@ -1,0 +1,81 @@
+"""Layer: norm, mixer, residual; the one place that maps a pattern letter to a mixer.
+
+Also StateView, which hands each layer its own slice of the pool.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from naga.config.model import ModelConfig
+from naga.model.attention import Attention
+from naga.model.mamba2 import Mamba2
+from naga.model.mlp import Mlp
+from naga.model.moe import Moe, Routing
+from naga.model.norm import Norm
+from naga.model.state import Batch, StatePool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerState:
+    """One layer's pools, views into StatePool: (ssm, conv) for M, (keys, values) for *, else ()."""
+
+    pools: tuple[Tensor, ...]
+
+
+class StateView:
+    """Numbers the layers of each kind, so that layer i finds its slice of a pool."""
+
+    def __init__(self, config: ModelConfig, pool: StatePool) -> None:
+        self._layers = config.layers
+        self._pools = {"M": (pool.ssm, pool.conv), "*": (pool.keys, pool.values)}
+
+    def of_layer(self, index: int) -> LayerState:
+        letter = self._layers[index]
+        earlier = self._layers[:index].count(letter)
+        return LayerState(pools=tuple(pool[earlier] for pool in self._pools.get(letter, ())))
+
+
+def make_mixer(letter: str, config: ModelConfig) -> Mamba2 | Attention | Mlp | Moe:
+    dim, eps = config.hidden_dim, config.norm_eps
+    if letter == "M" and config.mamba:
+        return Mamba2(dim, config.mamba, eps)
+    if letter == "*" and config.attention:
+        return Attention(dim, config.attention, eps)
+    if letter == "-" and config.mlp:
+        return Mlp(dim, config.mlp.inner_dim, config.mlp.activation)
+    if letter == "E" and config.moe:
+        return Moe(dim, config.moe)
+    raise AssertionError(f"ModelConfig admits no layer {letter!r}")
+
+
+class Layer(nn.Module):
+    """x + residual_multiplier · mixer(norm(x))."""
+
+    def __init__(self, config: ModelConfig, index: int) -> None:
+        super().__init__()
+        self._residual = config.residual_multiplier
+        self.norm = Norm(config.hidden_dim, config.norm_eps)
+        self.mixer = make_mixer(config.layers[index], config)
+
+    def forward(self, x: Tensor, batch: Batch) -> tuple[Tensor, Routing | None]:
+        """Training form: x (T, D) and, for a mixture of experts, what its router did."""
+        normed, routing = self.norm(x), None
+        if isinstance(self.mixer, Moe):
+            mixed, routing = self.mixer(normed)
+        elif isinstance(self.mixer, Mlp):
+            mixed = self.mixer(normed)
+        else:
+            mixed = self.mixer(normed, batch)
+        return x + self._residual * mixed, routing
+
+    def step(self, x: Tensor, batch: Batch, state: LayerState) -> Tensor:
+        """Row form: x (padded T, D)."""
+        normed = self.norm(x)
+        if isinstance(self.mixer, Moe):
+            mixed = self.mixer.step(normed, batch.positions.shape[0])
+        elif isinstance(self.mixer, Mlp):
+            mixed = self.mixer.step(normed)
+        else:
+            mixed = self.mixer.step(normed, batch, *state.pools)
+        return x + self._residual * mixed

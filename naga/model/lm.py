@@ -1,0 +1,109 @@
+"""HybridLM: embedding -> layers -> norm -> head, in two forms.
+
+`forward` is the training form (chunked scan, whole sequences, differentiable); `step` is the row form
+(states in a pool, bitwise independent of batching and chunking). Both read the same weights: inside
+layers matrices may be bfloat16, everything else is float32 in memory (`memory_dtype`).
+
+T tokens, R rows, D hidden_dim, V vocabulary, E experts.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from naga.config.model import ModelConfig
+from naga.model.layer import Layer, StateView
+from naga.model.mlp import Matrix
+from naga.model.moe import Routing
+from naga.model.norm import Norm
+from naga.model.state import Batch, StatePool
+from naga.ops.linear import linear, linear_rows, pad_rows, padded_len
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainOutput:
+    hidden: Tensor
+    """(T, D) after the last norm, in compute dtype."""
+    balance_loss: Tensor
+    """() float32: sum over layers, already times its coefficient; add it to the loss."""
+    expert_counts: Tensor
+    """(layers of kind E, experts) int64: tokens sent to each expert."""
+
+
+class HybridLM(nn.Module):
+    """Parameters are allocated, not initialised: see model/init.py and checkpoint/load.py."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = Matrix(config.vocab_size, config.hidden_dim)
+        self.layers = nn.ModuleList(Layer(config, index) for index in range(len(config.layers)))
+        self.norm = Norm(config.hidden_dim, config.norm_eps)
+        if not config.tie_embeddings:
+            self.head = Matrix(config.vocab_size, config.hidden_dim)
+
+    def forward(self, tokens: Tensor, batch: Batch, dtype: torch.dtype) -> TrainOutput:
+        """Training form over tokens (T,) int64, computing in `dtype`."""
+        x = self._embed(tokens).to(dtype)
+        routings = []
+        for layer in self.layers:
+            x, routing = layer(x, batch)
+            if routing is not None:
+                routings.append(routing)
+        return TrainOutput(
+            hidden=self.norm(x),
+            balance_loss=_total_loss(routings, x.device),
+            expert_counts=_stack_counts(routings, x.device),
+        )
+
+    @torch.no_grad()
+    def step(self, tokens: Tensor, batch: Batch, pool: StatePool) -> Tensor:
+        """Row form over tokens (T,) int64; moves the batch's states in `pool` on; hidden (T, D)."""
+        count = tokens.shape[0]
+        x = self._embed(F.pad(tokens, (0, padded_len(count) - count))).to(pool.dtype)
+        view = StateView(self.config, pool)
+        for index, layer in enumerate(self.layers):
+            x = layer.step(x, batch, view.of_layer(index))
+        return self.norm(x)[:count]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Training form: (R, D) -> (R, V) float32, product included: bfloat16 logits are too coarse."""
+        return linear(hidden.float(), self._head(hidden.dtype)) / self.config.logits_divisor
+
+    @torch.no_grad()
+    def logits_rows(self, hidden: Tensor) -> Tensor:
+        """Row form of `logits`: a row's result does not depend on the others."""
+        products = linear_rows(pad_rows(hidden.float()), self._head(hidden.dtype))
+        return products[: hidden.shape[0]] / self.config.logits_divisor
+
+    def _head(self, dtype: torch.dtype) -> Tensor:
+        """(V, D) float32, rounded as a checkpoint in `dtype` would hold it."""
+        weight = self.embed.weight if self.config.tie_embeddings else self.head.weight
+        return weight.to(dtype).float()
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        return F.embedding(tokens, self.embed.weight) * self.config.embedding_multiplier
+
+
+def memory_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
+    """The dtype in which inference holds the named tensor when it computes in `dtype`.
+
+    Projections and experts in `dtype`; embedding, head, norms, router, convolution and the scan's
+    parameters in float32.
+    """
+    matrix = name.endswith(
+        ("_proj.weight", "up.weight", "down.weight", "experts.up", "experts.down")
+    )
+    return dtype if matrix else torch.float32
+
+
+def _total_loss(routings: list[Routing], device: torch.device) -> Tensor:
+    return sum((r.balance_loss for r in routings), torch.zeros((), device=device))
+
+
+def _stack_counts(routings: list[Routing], device: torch.device) -> Tensor:
+    if not routings:
+        return torch.zeros(0, 0, dtype=torch.int64, device=device)
+    return torch.stack([routing.counts for routing in routings])

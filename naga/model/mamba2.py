@@ -1,0 +1,100 @@
+"""Mamba-2 mixer (arXiv 2405.21060): in_proj -> [z | xBC | dt], conv, scan, gated norm, out_proj.
+
+T tokens, H heads, P head dim, G groups, N state dim, W conv taps; inner = H·P.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from naga.config.model import MambaConfig
+from naga.model.mlp import Matrix
+from naga.model.state import Batch
+from naga.ops.conv1d import carried_rows, conv1d, conv1d_rows, tap_rows
+from naga.ops.linear import linear, linear_rows
+from naga.ops.norm import gated_rms_norm, gated_rms_norm_rows
+from naga.ops.pointwise import softplus, softplus_rows
+from naga.ops.ssd import ssd_chunked, ssd_rows
+
+
+class Conv(nn.Module):
+    """Depthwise taps: weight (channels, W), bias (channels,)."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, width))
+        self.bias = nn.Parameter(torch.empty(channels))
+
+
+class GatedNorm(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(dim))
+
+
+class Mamba2(nn.Module):
+    def __init__(self, model_dim: int, config: MambaConfig, eps: float) -> None:
+        super().__init__()
+        self._config = config
+        self._eps = eps
+        self.in_proj = Matrix(config.in_proj_dim, model_dim)
+        self.conv = Conv(config.conv_dim, config.conv_width)
+        self.dt_bias = nn.Parameter(torch.empty(config.num_heads))
+        self.A_log = nn.Parameter(torch.empty(config.num_heads))
+        self.D = nn.Parameter(torch.empty(config.num_heads))
+        self.norm = GatedNorm(config.inner_dim)
+        self.out_proj = Matrix(model_dim, config.inner_dim)
+
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        z, xBC, dt = self._split(linear(x, self.in_proj.weight))
+        xBC = conv1d(xBC, self.conv.weight, self.conv.bias, batch.segments)
+        scan_in, B, C = self._parts(xBC)
+        dt = softplus(dt.float() + self.dt_bias).clamp(*self._config.dt_limit)
+        A = -torch.exp(self.A_log)
+        chunk = self._config.chunk_size
+        y = ssd_chunked(scan_in, dt, A, B, C, self.D, batch.segments, chunk)
+        groups = self._config.num_groups
+        normed = gated_rms_norm(y.flatten(1), z, self.norm.weight, self._eps, groups)
+        return linear(normed, self.out_proj.weight)
+
+    def step(self, x: Tensor, batch: Batch, ssm: Tensor, conv: Tensor) -> Tensor:
+        """x (padded T, D); ssm (slots, H, P, N), conv (slots, W-1, channels) move on in place."""
+        assert batch.slots is not None
+        z, xBC, dt = self._split(linear_rows(x, self.in_proj.weight))
+        fresh = torch.tensor([start == 0 for start in batch.starts], device=x.device)
+        # where, not multiplication: a fresh slot may hold anything, NaN included.
+        before = torch.where(fresh[:, None, None], 0, conv[batch.slots])
+        states = torch.where(fresh[:, None, None, None], 0, ssm[batch.slots])
+        conv[batch.slots] = torch.cat([before.flatten(0, 1), xBC])[self._carried(batch)]
+        convolved = self._convolve(xBC, before, batch)
+        scan_in, B, C = self._parts(convolved)
+        dt = softplus_rows(dt.float() + self.dt_bias).clamp(*self._config.dt_limit)
+        A = -torch.exp(self.A_log)
+        y = ssd_rows(scan_in, dt, A, B, C, self.D, batch.lengths, states)
+        ssm[batch.slots] = states
+        groups = self._config.num_groups
+        normed = gated_rms_norm_rows(y.flatten(1), z, self.norm.weight, self._eps, groups)
+        return linear_rows(normed, self.out_proj.weight)
+
+    def _convolve(self, xBC: Tensor, before: Tensor, batch: Batch) -> Tensor:
+        taps = tap_rows(batch.lengths, self._config.conv_width).to(xBC.device)
+        padding = taps.new_zeros(taps.shape[0], xBC.shape[0] - taps.shape[1])
+        taps = torch.cat([taps, padding], dim=1)
+        return conv1d_rows(xBC, self.conv.weight, self.conv.bias, before, taps)
+
+    def _carried(self, batch: Batch) -> Tensor:
+        return carried_rows(batch.lengths, self._config.conv_width)
+
+    def _split(self, projected: Tensor) -> list[Tensor]:
+        config = self._config
+        return list(projected.split([config.inner_dim, config.conv_dim, config.num_heads], dim=-1))
+
+    def _parts(self, xBC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (T, H, P), B (T, G, N), C (T, G, N)."""
+        config = self._config
+        wide = config.num_groups * config.state_dim
+        x, B, C = xBC.split([config.inner_dim, wide, wide], dim=-1)
+        return (
+            x.unflatten(-1, (config.num_heads, config.head_dim)),
+            B.unflatten(-1, (config.num_groups, config.state_dim)),
+            C.unflatten(-1, (config.num_groups, config.state_dim)),
+        )

@@ -1,0 +1,40 @@
+"""Dense feed-forward mixer: down(activation(up(x))), gated (swiglu) or not (relu2). No biases.
+
+T tokens, D model dim, I inner dim.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from naga.config.model import Activation
+from naga.ops.linear import linear, linear_rows
+from naga.ops.pointwise import relu2, swiglu, swiglu_rows
+
+# Activation -> (rows of `up` per inner unit, training form, row form).
+ACTIVATIONS: dict[Activation, tuple[int, Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]
+ACTIVATIONS = {"swiglu": (2, swiglu, swiglu_rows), "relu2": (1, relu2, relu2)}
+
+
+class Matrix(nn.Module):
+    """A bare weight (rows, columns): the layers call the ops on it."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(rows, columns))
+
+
+class Mlp(nn.Module):
+    def __init__(self, model_dim: int, inner_dim: int, activation: Activation) -> None:
+        super().__init__()
+        rows, self._activation, self._activation_rows = ACTIVATIONS[activation]
+        self.up = Matrix(rows * inner_dim, model_dim)
+        self.down = Matrix(model_dim, inner_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(self._activation(linear(x, self.up.weight)), self.down.weight)
+
+    def step(self, x: Tensor) -> Tensor:
+        inner = self._activation_rows(linear_rows(x, self.up.weight))
+        return linear_rows(inner, self.down.weight)

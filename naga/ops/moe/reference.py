@@ -1,0 +1,81 @@
+"""Plain PyTorch mixture of experts; see the contract in __init__."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from naga.ops.linear import linear, linear_rows, pad_rows
+
+
+def route_softmax(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    """choices (T, k), weights (T, k)."""
+    chosen, choices = logits.topk(top_k, dim=-1)
+    powers = torch.exp(chosen - chosen[:, :1])
+    return choices, powers / powers.sum(-1, keepdim=True)
+
+
+def route_sigmoid(logits: Tensor, bias: Tensor, top_k: int, scale: float) -> tuple[Tensor, Tensor]:
+    """choices (T, k), weights (T, k); the bias balances load without a loss (arXiv 2408.15664)."""
+    scores = 1 / (1 + torch.exp(-logits))
+    choices = (scores + bias).topk(top_k, dim=-1).indices
+    chosen = scores.gather(1, choices)
+    return choices, chosen / (chosen.sum(-1, keepdim=True) + 1e-20) * scale
+
+
+def balance_loss(probabilities: Tensor, counts: Tensor) -> Tensor:
+    """1 when perfectly even. probabilities (T, E) of the router; counts (E,) tokens per expert."""
+    share = counts / counts.sum()
+    return probabilities.shape[1] * (share * probabilities.mean(0)).sum()
+
+
+def experts(
+    x: Tensor,
+    choices: Tensor,
+    weights: Tensor,
+    up: Tensor,
+    down: Tensor,
+    activation: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """(T, D) in x's dtype; differentiable in x, weights, up and down."""
+
+    def expert(rows: Tensor, index: int) -> Tensor:
+        return linear(activation(linear(rows, up[index])), down[index])
+
+    return _visit(x, choices, weights, expert)
+
+
+def experts_rows(
+    x: Tensor,
+    choices: Tensor,
+    weights: Tensor,
+    up: Tensor,
+    down: Tensor,
+    activation: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """As `experts`, a token's result being independent of who else visits its experts."""
+
+    def expert(rows: Tensor, index: int) -> Tensor:
+        inner = activation(linear_rows(pad_rows(rows), up[index]))
+        return linear_rows(inner, down[index])[: rows.shape[0]]
+
+    return _visit(x, choices, weights, expert)
+
+
+def _visit(
+    x: Tensor, choices: Tensor, weights: Tensor, expert: Callable[[Tensor, int], Tensor]
+) -> Tensor:
+    """Sort (token, choice) pairs by expert, run each expert on its run of rows, add per token."""
+    tokens, top_k = choices.shape
+    order = choices.flatten().argsort(stable=True)
+    counts = choices.flatten().bincount().tolist()
+    # index_select, not indexing: its gradient adds in a fixed order on the CPU.
+    rows = x.index_select(0, order // top_k)
+    outputs = [expert(run, index) for index, run in enumerate(rows.split(counts)) if run.shape[0]]
+    place = torch.empty_like(order)
+    place[order] = torch.arange(order.shape[0], device=order.device)
+    by_token = torch.cat(outputs).index_select(0, place).unflatten(0, (tokens, top_k))
+    total = by_token[:, 0].float() * weights[:, :1]
+    for choice in range(1, top_k):
+        total = total + by_token[:, choice].float() * weights[:, choice : choice + 1]
+    return total.to(x.dtype)

@@ -1,0 +1,17 @@
+"""Activations, element by element, computed in float32 and returned in the input's dtype.
+
+Forms: `silu`, `softplus`, `swiglu`, `relu2` train; `silu_rows`, `softplus_rows`, `swiglu_rows` are
+their row forms, equal to within two float32 ulps. `relu2` is exact and needs no second form.
+"""
+
+from naga.ops.pointwise.reference import (
+    relu2,
+    silu,
+    silu_rows,
+    softplus,
+    softplus_rows,
+    swiglu,
+    swiglu_rows,
+)
+
+__all__ = ["relu2", "silu", "silu_rows", "softplus", "softplus_rows", "swiglu", "swiglu_rows"]
