@@ -76,9 +76,11 @@ class Tokenizer:
             raise ConfigError(f"{file}: not a tokenizer.json: {error}") from None
         names = (CONFIG_FILE, TEMPLATE_FILE, "special_tokens_map.json")
         found = {name: folder / name for name in names if path.is_dir()}
-        return Tokenizer(
-            backend, {name: _read_text(file) for name, file in found.items() if file.is_file()}
-        )
+        companions = {name: _read_text(file) for name, file in found.items() if file.is_file()}
+        try:
+            return Tokenizer(backend, companions)
+        except ConfigError as error:
+            raise ConfigError(f"{file}: {error}") from None
 
     def encode(self, text: str) -> list[int]:
         """Token ids of plain text; control strings inside it are text."""
@@ -109,7 +111,9 @@ class Tokenizer:
     def control_id(self, name: str) -> int:
         """Id of a control token; ConfigError if this tokenizer has no such token."""
         if name not in self._special:
-            raise ConfigError(f"this tokenizer has no control token {name!r}")
+            raise ConfigError(
+                f"this tokenizer has no control token {name!r}; those of `naga tokenizer train` do"
+            )
         return self._special[name]
 
     def is_chat(self) -> bool:
@@ -185,7 +189,7 @@ def _is_byte_level(backend: Backend) -> bool:
             return True
         if backend.decoder.decode(["a", "\u2581"]) == "a ":
             return False
-    raise ConfigError("this tokenizer.json is neither byte-level BPE nor byte-fallback BPE")
+    raise ConfigError("decodes neither byte-level (GPT) nor byte-fallback (Llama) tokens")
 
 
 @cache
