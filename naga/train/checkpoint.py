@@ -1,0 +1,139 @@
+"""Resumable training state, written so that a kill at any instant leaves the last good one.
+
+    RUN_DIR/checkpoints/step-000200/
+        model.safetensors       float32 master weights, in-memory names
+        optimizer.safetensors   first and second moments: NAME.exp_avg, NAME.exp_avg_sq
+        trainer.json            TrainerState
+
+Exact: nothing is rounded and nothing random is alive between steps. A folder is written under a
+hidden name, put on the disk, then renamed. This is not the inference layout: see naga.checkpoint.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from naga.config.base import ConfigError
+from naga.data.loader import LoaderState
+from naga.train.optim import trained_parameters
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerState:
+    """Everything of a run that is no tensor; `step` updates are done."""
+
+    step: int
+    tokens: int
+    seconds: float
+    loader: LoaderState
+    config_digest: str
+    versions: dict[str, str]
+
+
+def save_checkpoint(
+    folder: Path, state: TrainerState, model: nn.Module, optimizer: AdamW, *, keep: int
+) -> Path:
+    """Write `folder`/step-NNNNNN atomically, then drop all but the `keep` newest."""
+    final = folder / f"step-{state.step:06d}"
+    beside = folder / f".{final.name}.tmp"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    save_file(model.state_dict(), beside / "model.safetensors")
+    save_file(_moments(model, optimizer), beside / "optimizer.safetensors")
+    (beside / "trainer.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    for path in (*beside.iterdir(), beside):
+        _fsync(path)
+    beside.rename(final)
+    _fsync(folder)
+    for old in list_checkpoints(folder)[:-keep]:
+        _remove(old)
+    return final
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Complete checkpoints, oldest first."""
+    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+
+
+def remove_incomplete(folder: Path) -> None:
+    """Clear what a kill in the middle of a save or a removal left behind."""
+    for path in folder.glob(".step-*.tmp"):
+        shutil.rmtree(path)
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: AdamW) -> TrainerState:
+    """Put weights and moments in place; ConfigError names a file that is missing or broken."""
+    state = _read_state(path / "trainer.json")
+    _load_weights(path / "model.safetensors", model)
+    _load_moments(path / "optimizer.safetensors", model, optimizer, state.step)
+    return state
+
+
+def _read_state(path: Path) -> TrainerState:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return TrainerState(**{**fields, "loader": LoaderState(**fields["loader"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"{path}: not a readable training state ({error})") from None
+
+
+def _load_weights(path: Path, model: nn.Module) -> None:
+    try:
+        model.load_state_dict(_read_tensors(path))
+    except RuntimeError as error:
+        problem = " ".join(str(error).split())
+        raise ConfigError(f"{path}: does not fit the model: {problem}") from None
+
+
+def _load_moments(path: Path, model: nn.Module, optimizer: AdamW, step: int) -> None:
+    tensors = _read_tensors(path)
+    for name, weight in trained_parameters(model):
+        try:
+            moments = {moment: tensors[f"{name}.{moment}"] for moment in MOMENTS}
+        except KeyError as error:
+            raise ConfigError(f"{path}: tensor {error} is missing") from None
+        # Copied: what is read stays mapped to a file that a later checkpoint removes.
+        own = {key: tensor.to(weight.device, copy=True) for key, tensor in moments.items()}
+        # What AdamW keeps per parameter; its count is ours, since every step moves every one.
+        count = torch.tensor(float(step), device=weight.device)
+        optimizer.state[weight] = {"step": count, **own}
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+
+
+def _moments(model: nn.Module, optimizer: AdamW) -> dict[str, Tensor]:
+    return {
+        f"{name}.{moment}": optimizer.state[weight][moment]
+        for name, weight in trained_parameters(model)
+        for moment in MOMENTS
+    }
+
+
+def _remove(path: Path) -> None:
+    """Hide first, so that a kill halfway never leaves a torn folder under a good name."""
+    hidden = path.with_name(f".{path.name}.tmp")
+    path.rename(hidden)
+    shutil.rmtree(hidden)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,90 @@
+"""What a person sees while a run goes on: a live bar on a terminal, plain lines elsewhere.
+
+Writes to the console it is given and nowhere else; metrics.jsonl (naga/record.py) is the record.
+"""
+
+from collections.abc import Iterable, Iterator
+from time import perf_counter
+from typing import Self, TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from naga.record import StepMetrics
+
+ItemT = TypeVar("ItemT")
+
+
+class TrainingProgress:
+    """A context manager around the loop; `step` after every optimizer step."""
+
+    def __init__(self, console: Console, *, total: int, done: int, log_every: int) -> None:
+        self._console, self._total, self._first, self._every = console, total, done, log_every
+        self._started = perf_counter()
+        self._bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=total, completed=done)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def step(self, row: StepMetrics) -> None:
+        text = f"loss {row.loss:.4f}  lr {row.lr:.2e}  {row.tokens_per_s:,.0f} tokens/s"
+        self._bar.update(self._task, completed=row.step, description=text)
+        last = row.step == self._total
+        if not self._console.is_terminal and (row.step % self._every == 0 or last):
+            self.say(
+                f"step {row.step}/{self._total}  {text}  grad {row.grad_norm:.3f}  "
+                f"ETA {clock(self._remaining(row.step))}"
+            )
+
+    def say(self, text: str) -> None:
+        """One line, above the bar where there is one."""
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def _remaining(self, step: int) -> float:
+        spent = perf_counter() - self._started
+        return spent / (step - self._first) * (self._total - step)
+
+
+def counted(items: Iterable[ItemT], noun: str, console: Console) -> Iterator[ItemT]:
+    """Pass `items` on, counting them on a terminal: their total is not known before."""
+    with Progress(
+        TextColumn("reading"),
+        TextColumn("{task.completed:,} {task.description}"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as bar:
+        task = bar.add_task(noun, total=None)
+        for item in items:
+            yield item
+            bar.advance(task)
+
+
+def clock(seconds: float) -> str:
+    """`42s`, `3m05s`, `2h10m`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes_left:02d}m"
+    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"

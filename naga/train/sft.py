@@ -1,0 +1,48 @@
+"""Answers to chat messages, from an existing checkpoint; only its own tokens are learned."""
+
+from itertools import islice
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from naga.checkpoint.load import load_model
+from naga.config.base import ConfigError
+from naga.config.train import SftConfig
+from naga.data.corpus import read_conversations
+from naga.data.packing import conversation_samples
+from naga.data.tokenizer import Tokenizer
+from naga.record import Run
+from naga.runtime import Runtime
+from naga.train.loop import FREE_KEYS, Job, train
+from naga.train.optim import make_trainable
+from naga.train.progress import counted
+
+
+def sft(config: SftConfig, runtime: Runtime) -> Path:
+    """Train, or resume, the run in config.run_dir; returns its final checkpoint folder.
+
+    Raises as `pretrain` does.
+    """
+    console = Console(stderr=True)
+    with Run(config.run_dir, config, FREE_KEYS) as run:
+        tokenizer = Tokenizer.load(config.init_from)
+        if not tokenizer.is_chat():
+            raise ConfigError(
+                f"{config.init_from}: its tokenizer lacks chat control tokens; "
+                "train one with `naga tokenizer train`"
+            )
+        conversations = islice(read_conversations(config.data.paths), config.data.max_documents)
+        source = counted(conversations, "conversations", console)
+        samples = list(conversation_samples(tokenizer, source))
+        master = Runtime(device=runtime.device, dtype=torch.float32)
+        model = make_trainable(load_model(config.init_from, master))
+        job = Job(
+            config=config,
+            runtime=runtime,
+            model=model,
+            tokenizer=tokenizer,
+            samples=samples,
+            split=False,
+        )
+        return train(job, run, console)

@@ -1,0 +1,127 @@
+"""One optimizer step: micro-batches -> gradients -> clip -> AdamW -> router biases.
+
+The loss is the sum over all masked tokens of the step divided by their number, so cutting the
+same sequences into other micro-batches changes it by rounding only. The balancing loss, nonlinear
+in its batch, is weighted by each micro-batch's share of the tokens. Chooses neither data nor
+rates, and writes nothing.
+
+T tokens, D hidden, V vocabulary, E experts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.optim import AdamW
+
+from naga.config.base import ConfigError
+from naga.data.packing import PackedBatch
+from naga.model.lm import HybridLM
+from naga.model.state import pack
+from naga.ops.loss import cross_entropy
+from naga.runtime import Runtime
+from naga.train.optim import set_learning_rate
+
+
+class NonFiniteError(ConfigError):
+    """The loss or the gradient is not a number; nothing was updated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult:
+    loss: float
+    balance: float
+    grad_norm: float
+    tokens: int
+    expert_load: float | None
+    """Busiest expert's tokens over the mean, in the worst layer; None without experts."""
+
+
+def train_step(
+    model: HybridLM,
+    optimizer: AdamW,
+    batches: Sequence[PackedBatch],
+    *,
+    lr: float,
+    clip_norm: float,
+    runtime: Runtime,
+) -> StepResult:
+    """Update the model once from `batches`; NonFiniteError leaves it untouched."""
+    optimizer.zero_grad(set_to_none=True)
+    loss, balance, counts = accumulate_gradients(model, batches, runtime)
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    grad_norm = float(torch.nn.utils.clip_grad_norm_(weights, clip_norm))
+    for name, value in (("loss", loss), ("balancing loss", balance), ("gradient norm", grad_norm)):
+        if not isfinite(value):
+            raise NonFiniteError(f"the {name} is {value}")
+    set_learning_rate(optimizer, lr)
+    optimizer.step()
+    update_router_biases(model, counts)
+    return StepResult(
+        loss=loss,
+        balance=balance,
+        grad_norm=grad_norm,
+        tokens=sum(sum(batch.lengths) for batch in batches),
+        expert_load=_worst_load(counts),
+    )
+
+
+def accumulate_gradients(
+    model: HybridLM, batches: Sequence[PackedBatch], runtime: Runtime
+) -> tuple[float, float, Tensor]:
+    """Add the step's gradients; return its loss, balancing loss and expert counts (layers, E)."""
+    masked = sum(int(batch.loss_mask.sum()) for batch in batches)
+    tokens = sum(sum(batch.lengths) for batch in batches)
+    if not masked:
+        raise ConfigError("a training step holds no token to learn: every loss mask is empty")
+    losses, balances, counts = [], [], []
+    for batch in batches:
+        places = pack(batch.lengths, runtime.device)
+        output = model(_tensor(batch.tokens, runtime), places, runtime.dtype)
+        loss = cross_entropy(
+            output.hidden,
+            _head_weight(model),
+            _tensor(batch.targets, runtime),
+            _tensor(batch.loss_mask, runtime),
+            denominator=masked,
+            logits_divisor=model.config.logits_divisor,
+        )
+        balance = output.balance_loss * (sum(batch.lengths) / tokens)
+        (loss + balance).backward()
+        losses.append(loss.item())
+        balances.append(balance.item())
+        counts.append(output.expert_counts)
+    return sum(losses), sum(balances), torch.stack(counts).sum(dim=0)
+
+
+@torch.no_grad()
+def update_router_biases(model: HybridLM, counts: Tensor) -> None:
+    """Loss-free balancing of sigmoid routers (arXiv 2408.15664): a bias step against each excess.
+
+    counts: (layers, E) tokens each expert received in this step.
+    """
+    moe = model.config.moe
+    if moe is None or not moe.bias_update:
+        return
+    biases = [bias for name, bias in model.state_dict().items() if name.endswith("router.bias")]
+    for bias, load in zip(biases, counts.to(torch.float32), strict=True):
+        bias += moe.bias_update * torch.sign(load.mean() - load)
+
+
+def _head_weight(model: HybridLM) -> Tensor:
+    return model.embed.weight if model.config.tie_embeddings else model.head.weight
+
+
+def _worst_load(counts: Tensor) -> float | None:
+    if not counts.numel():
+        return None
+    load = counts.to(torch.float64)
+    return float((load.amax(dim=1) / load.mean(dim=1)).max())
+
+
+def _tensor(array: NDArray[Any], runtime: Runtime) -> Tensor:
+    return torch.from_numpy(array).to(runtime.device)
