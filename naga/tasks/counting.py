@@ -83,10 +83,15 @@ def count_trace(word: str, items: list[str]) -> str:
 
 
 def _words(random: Random, level: Level, vocabulary: tuple[str, ...]) -> list[str]:
-    """The word to count, then the list it is counted in."""
+    """The word to count, then the list it is counted in; in half of them only it is repeated."""
     num_items = random.randint(*ITEMS[level])
-    word, *others = random.sample(vocabulary, random.randint(3, 7))
-    hits = random.randint(0, max(1, min(num_items, 2 + num_items // 2)))
-    items = [word] * hits + [random.choice(others) for _ in range(num_items - hits)]
+    hits = random.randint(0, 2 + num_items // 2)
+    num_others = max(0, num_items - hits)
+    if random.random() < 0.5 and num_others < len(vocabulary):
+        word, *others = random.sample(vocabulary, num_others + 1)
+    else:
+        word, *kinds = random.sample(vocabulary, random.randint(3, 6))
+        others = random.choices(kinds, k=num_others)
+    items = [word] * min(hits, num_items) + others
     random.shuffle(items)
     return [word, *items]

@@ -2,19 +2,21 @@
 
 A question gives a fragment of the sentence, one to three words out of it, or a topic. The trace
 repeats what is looked for and names the number of the sentence; the answer is that sentence
-exactly as it stands in the document. Documents are made up (clauses.py) or, if texts are given,
-half of them are runs of sentences out of those. Some examples ask a second question about the same
-document. Does not ask for anything that more than one sentence fits.
+exactly as it stands in the document. Documents are made up or, if texts are given, half of them are
+passages of those. Some examples ask a second question about the same document. Does not ask for
+anything that more than one sentence fits.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, final
 
 from naga.data.chat import Message
-from naga.tasks.clauses import PARTIES, SLOTS, STORIES, TOPICS
+from naga.tasks.chinese import CHINESE
+from naga.tasks.documents import Document, Sentence, made_contract, made_story, passage
+from naga.tasks.english import ENGLISH
 from naga.tasks.example import (
     QUOTE_MARKS,
     Example,
@@ -24,101 +26,17 @@ from naga.tasks.example import (
     Verdict,
     bare,
     conversation,
-    pick,
 )
+from naga.tasks.material import Material
 from naga.tasks.sentences import is_chinese, sentence_runs
 
+MATERIAL: dict[Language, Material] = {"en": ENGLISH, "zh": CHINESE}
 SENTENCES: dict[Level, tuple[int, int]] = {"easy": (3, 6), "medium": (8, 15), "hard": (20, 40)}
-EASY_WORDS = 150
+EASY_CHARACTERS: dict[Language, int] = {"en": 900, "zh": 300}
 ABSENT_SHARE = 0.2
 REAL_SHARE = 0.5
 CONTRACT_SHARE = 0.6
 FOLLOW_UP_SHARE = 0.1
-UNASKED_SLOTS = ("number", "hour", "time", "time_start", "mail")
-NOT_FOUND: dict[Language, str] = {"en": "not found", "zh": "找不到"}
-
-FRAGMENT_EN = (
-    'Quote the sentence that says "{what}".',
-    "Quote the sentence that says “{what}”.",
-    'Quote the sentence that contains the words "{what}".',
-    'Which sentence contains "{what}"? Quote it word for word.',
-    'Find the sentence with "{what}" and copy it exactly.',
-    "Quote the sentence that says {what}.",
-    'Give me the exact sentence in which "{what}" appears.',
-)
-FRAGMENT_ZH = (
-    "请引用包含“{what}”的句子。",
-    "哪一句话里有“{what}”？请原文引用。",
-    "找出写有“{what}”的那句话，原样抄写。",
-    '请逐字引用含有"{what}"的句子。',
-    "引用提到“{what}”的原句。",
-)
-KEYWORDS_EN = (
-    "Quote the sentence that mentions {what}.",
-    "Quote the sentence about {what}.",
-    "Which sentence mentions {what}? Quote it word for word.",
-    "Find the sentence about {what} and copy it exactly.",
-    "What does the text say about {what}? Quote the sentence.",
-)
-KEYWORDS_ZH = (
-    "请引用提到{what}的句子。",
-    "哪一句话讲到{what}？请原文引用。",
-    "找出关于{what}的那句话，原样抄写。",
-    "文中关于{what}是怎么说的？请引用原句。",
-)
-TOPIC_EN = (
-    "Quote the sentence that says {ask}.",
-    "Quote the sentence that says {ask}.",
-    "Which sentence says {ask}? Quote it word for word.",
-    "Find the sentence that says {ask} and copy it exactly.",
-    "Quote the sentence about {label}.",
-    "What does the document say about {label}? Quote the sentence.",
-)
-TOPIC_ZH = (
-    "请引用说明{ask}的句子。",
-    "{ask}？请引用原文。",
-    "{ask}？请逐字引用相关的句子。",
-    "哪一句话说明了{ask}？请原文引用。",
-    "请引用关于{label}的句子。",
-    "文中关于{label}是怎么规定的？请引用原句。",
-)
-ELSE_EN = (' If there is none, say "not found".', ' Answer "not found" if no sentence does.')
-ELSE_ZH = ("如果没有，请回答“找不到”。", "没有的话就说“找不到”。")
-LAYOUTS_EN = (
-    "{document}\n\n{question}",
-    "{question}\n\n{document}",
-    "Document:\n{document}\n\n{question}",
-    "{question}\n\nDocument:\n{document}",
-    "Document: {document}\n\nQuestion: {question}",
-    'Text: "{document}"\n\n{question}',
-    "“{document}”\n\n{question}",
-    "Read this text:\n\n{document}\n\n{question}",
-    "Here is a contract.\n\n{document}\n\n{question}",
-    "{question}\n\n“{document}”",
-)
-LAYOUTS_ZH = (
-    "{document}\n\n{question}",
-    "{question}\n\n{document}",
-    "文档：\n{document}\n\n{question}",
-    "{question}\n\n文档：\n{document}",
-    "阅读下面的文字：\n{document}\n\n{question}",
-    "“{document}”\n\n{question}",
-    "原文：{document}\n\n问题：{question}",
-)
-COMMON_WORDS = (
-    "about above after agreement another because been before being between could during either "
-    "every first have herein hereof hereto hereunder including into more most must other over "
-    "party parties pursuant section shall should such than that their them then there these they "
-    "this those through under unless until upon were what when where whether which while will "
-    "with within without would"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sentence:
-    text: str
-    topics: frozenset[str] = frozenset()
-    keywords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +54,11 @@ class Query:
         return all(needle.casefold() in text for needle in self.needles)
 
 
-Document = Sequence[Sentence]
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    question: str
+    reasoning: str
+    answer: str
 
 
 @final
@@ -147,35 +69,26 @@ class Quoting(Task):
     def __init__(self, documents: Sequence[str] = ()) -> None:
         self.runs: dict[Language, list[tuple[str, ...]]] = {"en": [], "zh": []}
         for text in documents:
-            self.runs["zh" if is_chinese(text) else "en"] += sentence_runs(
-                text, SENTENCES["easy"][0]
-            )
+            self.runs["zh" if is_chinese(text) else "en"] += sentence_runs(text, shortest=3)
 
     def generate(self, random: Random, level: Level, language: Language) -> Example:
-        while True:
-            document = self._document(random, level, language)
-            asked = self._ask(random, document, level, language)
-            earlier = self._ask(random, document, level, language)
-            if asked and earlier and asked[0].named != earlier[0].named:
-                break
-        query, found = asked
-        text = _join(random, document, language)
-        first = earlier if random.random() < FOLLOW_UP_SHARE else asked
-        layout = pick(random, LAYOUTS_EN, LAYOUTS_ZH, language)
-        opening = layout.format(document=text, question=first[0].question)
-        answer = _answer(document, found, language)
-        messages = conversation(opening, _trace(query, found, language), answer)
-        if first is earlier:
-            past = Message(role="assistant", content=_answer(document, first[1], language))
-            asking = Message(role="user", content=query.question)
-            messages = (messages[0], past, asking, messages[1])
+        document, turns = self._turns(random, level, language)
+        material = MATERIAL[language]
+        gap = random.choice((material.gap,) * 4 + ("\n", "\n\n"))
+        text = gap.join(sentence.text for sentence in document)
+        opening = random.choice(material.layouts).format(document=text, question=turns[0].question)
+        messages = conversation(opening, turns[0].reasoning, turns[0].answer)
+        if random.random() < FOLLOW_UP_SHARE:
+            past = Message(role="assistant", content=turns[0].answer)
+            later = conversation(turns[1].question, turns[1].reasoning, turns[1].answer)
+            messages = (messages[0], past, *later)
         return Example(
             family=self.name,
             level=level,
             language=language,
             problem=" ".join(sentence.text for sentence in document),
             messages=messages,
-            answer=answer,
+            answer=messages[-1].content,
         )
 
     def grade(self, example: Example, reply: str) -> Verdict:
@@ -183,188 +96,108 @@ class Quoting(Task):
         right = float(bare(reply) == bare(example.answer))
         return Verdict(score=right, parts={"verbatim": right})
 
+    def _turns(
+        self, random: Random, level: Level, language: Language
+    ) -> tuple[Document, tuple[Turn, Turn]]:
+        """A document and two different questions about it."""
+        while True:
+            document = self._document(random, level, language)
+            first = self._turn(random, document, level, language)
+            second = self._turn(random, document, level, language)
+            if first and second and first.reasoning != second.reasoning:
+                return document, (first, second)
+
     def _document(self, random: Random, level: Level, language: Language) -> Document:
+        material = MATERIAL[language]
         num_sentences = random.randint(*SENTENCES[level])
         if self.runs[language] and random.random() < REAL_SHARE:
-            longest = EASY_WORDS if level == "easy" else None
-            return _real_document(random, self.runs[language], num_sentences, longest, language)
-        if random.random() < CONTRACT_SHARE:
-            return made_contract(random, num_sentences, language)
-        return made_story(random, num_sentences, language)
+            longest = EASY_CHARACTERS[language] if level == "easy" else None
+            run = random.choice(self.runs[language])
+            return passage(random, material, run, num_sentences, longest)
+        make = made_contract if random.random() < CONTRACT_SHARE else made_story
+        return make(random, material, num_sentences)
 
-    def _ask(
+    def _turn(
         self, random: Random, document: Document, level: Level, language: Language
-    ) -> tuple[Query, int | None] | None:
-        """A question and the index of the one sentence that answers it; None: no luck."""
+    ) -> Turn | None:
+        """A question that one sentence fits (or none, if it is to be absent); None: no luck."""
         absent = random.random() < ABSENT_SHARE
         source = self._document(random, level, language) if absent else document
-        sentence = random.choice(source)
-        query = random.choice((ask_fragment, ask_fragment, ask_keywords, ask_topic))(
-            random, sentence, language
-        )
+        ask = random.choice((ask_fragment, ask_fragment, ask_keywords, ask_topic))
+        material = MATERIAL[language]
+        query = ask(random, random.choice(source), material)
         if query is None:
             return None
-        fitting = [i for i, candidate in enumerate(document) if query.fits(candidate)]
+        fitting = [i for i, sentence in enumerate(document) if query.fits(sentence)]
         if len(fitting) != (0 if absent else 1):
             return None
-        return query, fitting[0] if fitting else None
+        question = query.question
+        if random.random() < 0.25:
+            question += random.choice(material.otherwise)
+        if absent:
+            reasoning = material.absent.format(named=query.named)
+            return Turn(question=question, reasoning=reasoning, answer=material.not_found)
+        reasoning = material.found.format(named=query.named, number=fitting[0] + 1)
+        return Turn(question=question, reasoning=reasoning, answer=document[fitting[0]].text)
 
 
-def ask_fragment(random: Random, sentence: Sentence, language: Language) -> Query | None:
+def ask_fragment(random: Random, sentence: Sentence, material: Material) -> Query | None:
     """Two to six words (four to ten Chinese characters) in a row, without quote marks."""
-    fragment = _fragment(random, sentence.text, language)
-    if fragment is None:
+    pieces = (_characters if is_chinese(sentence.text) else _words)(random, sentence.text)
+    fragment = pieces.strip(QUOTE_MARKS + ".,;:!?()[]")
+    if len(fragment) < 4 or set(fragment) & set(QUOTE_MARKS) - {"'", "’"}:
         return None
-    wording = pick(random, FRAGMENT_EN, FRAGMENT_ZH, language) + _otherwise(random, language)
-    named = f'"{fragment}"' if language == "en" else f"“{fragment}”"
-    return Query(named=named, question=wording.format(what=fragment), needles=(fragment,))
+    return Query(
+        named=material.quoted.format(fragment),
+        question=random.choice(material.by_fragment).format(what=fragment),
+        needles=(fragment,),
+    )
 
 
-def _fragment(random: Random, text: str, language: Language) -> str | None:
-    if language == "zh":
-        parts = [part for part in re.split(r"[^\w%.-]+", text) if len(part) >= 4]
-        if not parts:
-            return None
-        part = random.choice(parts)
-        length = random.randint(4, min(10, len(part)))
-        last = len(part) - length
-        start = random.choice((0, random.randint(0, last), last))
-        return part[start : start + length]
+def _words(random: Random, text: str) -> str:
     words = text.split()
-    length = random.randint(2, min(6, len(words)))
-    last = len(words) - length
+    return " ".join(_window(random, words, random.randint(2, min(6, len(words)))))
+
+
+def _characters(random: Random, text: str) -> str:
+    part = random.choice(re.split(r"[^\w%.-]+", text))
+    return "".join(_window(random, part, random.randint(4, 10)))
+
+
+def _window(random: Random, items: Sequence[str], length: int) -> Sequence[str]:
+    """Up to `length` items in a row: at the beginning, anywhere, or at the end."""
+    last = max(0, len(items) - length)
     start = random.choice((0, random.randint(0, last), last))
-    fragment = " ".join(words[start : start + length]).strip(QUOTE_MARKS + ".,;:!?()[]")
-    clean = fragment and " " in fragment and not set(fragment) & set(QUOTE_MARKS) - {"'", "’"}
-    return fragment if clean else None
+    return items[start : start + length]
 
 
-def ask_keywords(random: Random, sentence: Sentence, language: Language) -> Query | None:
+def ask_keywords(random: Random, sentence: Sentence, material: Material) -> Query | None:
     """One to three single words, in the order in which they stand."""
     keywords = sentence.keywords
     if not keywords:
         return None
     chosen = sorted(random.sample(range(len(keywords)), random.randint(1, min(3, len(keywords)))))
-    needles = [keywords[i] for i in chosen]
-    quoted = [f'"{needle}"' if language == "en" else f"“{needle}”" for needle in needles]
-    listed = _and(quoted if random.random() < 0.5 else needles, language)
-    wording = pick(random, KEYWORDS_EN, KEYWORDS_ZH, language) + _otherwise(random, language)
-    named = (", " if language == "en" else "、").join(quoted)
-    return Query(named=named, question=wording.format(what=listed), needles=tuple(needles))
+    needles = tuple(keywords[i] for i in chosen)
+    quoted = tuple(material.quoted.format(needle) for needle in needles)
+    listed = _enumeration(quoted if random.random() < 0.5 else needles, material)
+    return Query(
+        named=material.comma.join(quoted),
+        question=random.choice(material.by_keywords).format(what=listed),
+        needles=needles,
+    )
 
 
-def ask_topic(random: Random, sentence: Sentence, language: Language) -> Query | None:
-    topics = [topic for topic in TOPICS[language] if topic.label in sentence.topics]
+def ask_topic(random: Random, sentence: Sentence, material: Material) -> Query | None:
+    topics = [topic for topic in material.topics if topic.label in sentence.topics]
     if not topics:
         return None
     topic = random.choice(topics)
-    wording = pick(random, TOPIC_EN, TOPIC_ZH, language) + _otherwise(random, language)
+    wording = random.choice(material.by_topic)
     question = wording.format(ask=random.choice(topic.asks), label=topic.label)
     return Query(named=topic.label, question=question, topic=topic.label)
 
 
-def _otherwise(random: Random, language: Language) -> str:
-    return pick(random, ELSE_EN, ELSE_ZH, language) if random.random() < 0.25 else ""
-
-
-def _and(words: Sequence[str], language: Language) -> str:
-    last = " and " if language == "en" else "和"
-    comma = ", " if language == "en" else "、"
-    return last.join((comma.join(words[:-1]), words[-1])) if len(words) > 1 else words[0]
-
-
-def _trace(query: Query, found: int | None, language: Language) -> str:
-    """`"shall be governed": sentence 3` or `governing law: no sentence`."""
-    if language == "zh":
-        return f"{query.named}：" + ("没有" if found is None else f"第{found + 1}句")
-    return f"{query.named}: " + ("no sentence" if found is None else f"sentence {found + 1}")
-
-
-def _answer(document: Document, found: int | None, language: Language) -> str:
-    return NOT_FOUND[language] if found is None else document[found].text
-
-
-def _join(random: Random, document: Document, language: Language) -> str:
-    gap = " " if language == "en" else ""
-    gap = random.choice((gap, gap, gap, gap, "\n", "\n\n"))
-    return gap.join(sentence.text for sentence in document)
-
-
-def made_contract(random: Random, num_sentences: int, language: Language) -> list[Sentence]:
-    """Clauses of different topics, as long as there are topics left, between the same parties."""
-    topics = random.sample(TOPICS[language], min(num_sentences, len(TOPICS[language])))
-    while len(topics) < num_sentences:
-        topics.append(random.choice(TOPICS[language]))
-    first, second = random.choice(PARTIES[language])
-    fill = _filler(random, language, {"a": first, "b": second})
-    made = (fill(random.choice(topic.patterns), frozenset({topic.label})) for topic in topics)
-    return _distinct(made)
-
-
-def made_story(random: Random, num_sentences: int, language: Language) -> list[Sentence]:
-    patterns = list(STORIES[language])
-    random.shuffle(patterns)
-    fill = _filler(random, language, {})
-    made = (fill(patterns[i % len(patterns)], frozenset()) for i in range(num_sentences))
-    return _distinct(made)
-
-
-def _filler(
-    random: Random, language: Language, fixed: dict[str, str]
-) -> Callable[[str, frozenset[str]], Sentence]:
-    """Makes sentences out of patterns; the values of drawn slots become keywords."""
-
-    def fill(pattern: str, topics: frozenset[str]) -> Sentence:
-        keywords: list[str] = []
-
-        def value(slot: re.Match[str]) -> str:
-            if slot[1] in fixed:
-                return fixed[slot[1]]
-            unused = [word for word in SLOTS[language][slot[1]] if word not in keywords]
-            chosen = random.choice(unused)
-            if slot[1] not in UNASKED_SLOTS:
-                keywords.append(chosen)
-            return chosen
-
-        text = re.sub(r"\{(\w+)\}", value, pattern)
-        text = (text[0].upper() + text[1:]).replace("..", ".")
-        return Sentence(text=text, topics=topics, keywords=tuple(keywords))
-
-    return fill
-
-
-def _distinct(sentences: Iterable[Sentence]) -> list[Sentence]:
-    return list({sentence.text: sentence for sentence in sentences}.values())
-
-
-def _real_document(
-    random: Random,
-    runs: Sequence[tuple[str, ...]],
-    num_sentences: int,
-    longest: int | None,
-    language: Language,
-) -> list[Sentence]:
-    """Consecutive sentences of one text, at most `longest` words (or Chinese characters) in all."""
-    run = random.choice(runs)
-    start = random.randrange(max(1, len(run) - num_sentences + 1))
-    texts = list(run[start : start + num_sentences])
-    while longest is not None and len(texts) > 2 and _num_words(texts, language) > longest:
-        texts.pop()
-    return [
-        Sentence(
-            text=text,
-            topics=frozenset(topic.label for topic in TOPICS[language] if topic.is_told_in(text)),
-            keywords=_rare_words(text),
-        )
-        for text in texts
-    ]
-
-
-def _num_words(texts: Sequence[str], language: Language) -> int:
-    return sum(len(text.split()) if language == "en" else len(text) for text in texts)
-
-
-def _rare_words(text: str) -> tuple[str, ...]:
-    """Distinct lower-case or capitalised English words of five letters and more."""
-    words = dict.fromkeys(re.findall(r"\b[A-Za-z][a-z]{4,}\b", text))
-    return tuple(word for word in words if word.lower() not in COMMON_WORDS.split())
+def _enumeration(words: Sequence[str], material: Material) -> str:
+    if len(words) == 1:
+        return words[0]
+    return material.comma.join(words[:-1]) + material.last_comma + words[-1]

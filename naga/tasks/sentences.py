@@ -31,11 +31,14 @@ FIRST_WORDS = _words(
     "However We They He She Unless When Where While Nothing Notwithstanding To At On By As"
 )
 BOUNDARY = re.compile(
-    r"[.!?][\"”’')\]]*\s+(?=[\"“‘'(\[]*[A-Z0-9§]|\([a-z]{1,4}\))|[。！？][”’」』）]*\s*"
+    r"[.!?][\"”’')\]]*\s+(?=[\"“‘'(\[]*[A-Z0-9§]|\([a-z]{1,4}\)|[a-z]\. [A-Z])"
+    r"|[。！？][”’」』）]*\s*"
 )
 ENUMERATOR = re.compile(r"[(\[]?(\d+(\.\d+)*|[a-zA-Z]|[ivxlIVXL]+)[)\]]?\.?\s*")
+STRAY_ENUMERATOR = re.compile(r"(^|\s)([a-z]|i{1,3}|iv|vi{0,3}|\d+(\.\d+)+)?\.$")
 FINISHED = re.compile(r"[.!?。！？][\"”’')\]」』）]*$")
 STARTS = re.compile(r"[\"“‘'(\[]*[A-Z0-9§\u4e00-\u9fff]")
+SAYS = re.compile(r"\w{1,6}[说道问答喊叫]")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -54,11 +57,9 @@ def sentence_runs(text: str, shortest: int) -> list[tuple[str, ...]]:
     runs: list[tuple[str, ...]] = []
     run: list[str] = []
     for piece in split_sentences(text):
-        length = len(piece) if is_chinese(piece) else len(piece.split())
-        allowed = CHINESE_CHARACTERS if is_chinese(piece) else WORDS
-        if length < allowed.start and FINISHED.search(piece):
+        if _is_heading(piece):
             continue
-        if length in allowed and _is_sentence(piece) and piece not in run:
+        if _is_quotable(piece) and piece not in run:
             run.append(piece)
             continue
         runs.append(tuple(run))
@@ -76,7 +77,8 @@ def _blocks(text: str) -> Iterator[str]:
 def _split_block(block: str) -> Iterator[str]:
     start = 0
     for match in BOUNDARY.finditer(block):
-        if _ends_sentence(block[start : match.start() + 1], block[match.end() :]):
+        quotes_on = "”" in match[0] and SAYS.match(block, match.end())
+        if not quotes_on and _ends_sentence(block[start : match.start() + 1], block[match.end() :]):
             yield block[start : match.end()].strip()
             start = match.end()
     if start < len(block):
@@ -100,7 +102,26 @@ def _is_first_word(rest: str) -> bool:
     return found is not None and found[1] in FIRST_WORDS
 
 
-def _is_sentence(piece: str) -> bool:
-    return bool(
-        piece.isprintable() and "\ufffd" not in piece and "___" not in piece and ".." not in piece
-    ) and bool(FINISHED.search(piece) and STARTS.match(piece))
+def _is_heading(piece: str) -> bool:
+    """Too short for a sentence, or a few words that are all capitalised, but for little ones."""
+    if is_chinese(piece):
+        return len(piece) < CHINESE_CHARACTERS.start
+    words = ENUMERATOR.sub("", piece, count=1).split()
+    titled = all(not word[0].islower() or len(word) <= 3 for word in words)
+    return len(words) < WORDS.start or (titled and len(words) <= 12)
+
+
+def _is_quotable(piece: str) -> bool:
+    """Whole, printable, of a fitting length, and mostly letters."""
+    chinese = is_chinese(piece)
+    length = len(piece) if chinese else len(piece.split())
+    letters = sum(character.isalpha() or character == " " for character in piece)
+    return (
+        length in (CHINESE_CHARACTERS if chinese else WORDS)
+        and piece.isprintable()
+        and "\ufffd" not in piece
+        and letters >= 0.8 * len(piece)
+        and FINISHED.search(piece) is not None
+        and STARTS.match(piece) is not None
+        and STRAY_ENUMERATOR.search(piece) is None
+    )

@@ -1,31 +1,13 @@
-"""Words for made-up documents, en and zh: contract clauses and questions by topic, and stories.
+"""English words for quoting: contract clauses and questions by topic, stories, and wordings.
 
 A pattern holds slots in braces. `{a}` and `{b}` are the two parties of a contract and stay the same
 throughout it; every other slot is drawn anew. Each clause says one thing about its topic and stays
-clear of the other topics. Does not know about questions to quote (quoting.py).
+clear of the other topics. See material.py for what each part is.
 """
 
-import re
-from dataclasses import dataclass
+from naga.tasks.material import NUMBERS, Material, Topic
 
-from naga.tasks.example import Language
-
-
-@dataclass(frozen=True, kw_only=True)
-class Topic:
-    label: str
-    """Its short name, used in the trace."""
-    asks: tuple[str, ...]
-    """Indirect questions: "which law governs the agreement"."""
-    patterns: tuple[str, ...]
-    tell: str = ""
-    """A regular expression that finds the topic in real text; empty = never looked for there."""
-
-    def is_told_in(self, text: str) -> bool:
-        return bool(self.tell) and re.search(self.tell, text, re.IGNORECASE) is not None
-
-
-TOPICS_EN = (
+TOPICS = (
     Topic(
         label="governing law",
         asks=(
@@ -48,7 +30,7 @@ TOPICS_EN = (
             "This Agreement begins on {date} and remains in force for {number} years.",
             "This Agreement shall continue for a period of {number} months from {date}.",
         ),
-        tell=r"\bterm of this agreement\b|\bshall (continue|remain) in (full )?(force|effect)\b",
+        tell=r"\bterm of this agreement (is|shall|will)\b|\bagreement shall (commence|remain)\b",
     ),
     Topic(
         label="termination",
@@ -58,11 +40,11 @@ TOPICS_EN = (
             "{a} may terminate this Agreement if {b} fails to cure a breach within {number} days.",
             "{b} may end this Agreement at any time with {number} days' notice to {a}.",
         ),
-        tell=r"\bmay (immediately )?terminate\b",
+        tell=r"\bmay (immediately )?terminate this agreement\b",
     ),
     Topic(
         label="payment",
-        asks=("when payment is due", "how much has to be paid", "what the price is"),
+        asks=("what has to be paid", "who has to pay"),
         patterns=(
             "{b} shall pay {a} {amount} within {number} days of receiving an invoice.",
             "The price for the {goods} is {amount}, payable on {date}.",
@@ -91,7 +73,7 @@ TOPICS_EN = (
             "{b} shall not disclose the confidential information of {a} to any third party.",
             "All {papers} exchanged under this Agreement are confidential.",
         ),
-        tell=r"\bconfidential\b",
+        tell=r"\b(keep|kept|hold|held|treat|treated|maintain|disclose)\b.*\bconfidential",
     ),
     Topic(
         label="assignment",
@@ -100,7 +82,7 @@ TOPICS_EN = (
             "{b} may not assign this Agreement without the prior written consent of {a}.",
             "Neither party may assign its rights under this Agreement to a third party.",
         ),
-        tell=r"\b(may|shall|not) (not )?assign\b",
+        tell=r"\bassign\b.*\bthis agreement\b",
     ),
     Topic(
         label="notices",
@@ -118,7 +100,7 @@ TOPICS_EN = (
             "The total liability of {a} shall not exceed {amount}.",
             "Neither party is liable for indirect damages or lost profits above {amount}.",
         ),
-        tell=r"\bliability\b.*\bexceed\b|\b(be|is) liable\b",
+        tell=r"\bliability\b.*\b(not|never) exceed\b|\bin no event (shall|will)\b.*\bliable\b",
     ),
     Topic(
         label="force majeure",
@@ -142,7 +124,7 @@ TOPICS_EN = (
             "The courts of {city} have exclusive jurisdiction over all disputes.",
             "Disputes shall first be submitted to mediation in {city} for {number} days.",
         ),
-        tell=r"\barbitrat|\bexclusive jurisdiction\b",
+        tell=r"\b(disputes?|controversy|claims?)\b.*\barbitration\b|\bexclusive jurisdiction\b",
     ),
     Topic(
         label="amendment",
@@ -151,7 +133,7 @@ TOPICS_EN = (
             "This Agreement may be amended only in writing signed by {a} and {b}.",
             "No change to this Agreement is valid unless both parties sign it.",
         ),
-        tell=r"\b(may|shall|can) (not )?be (amended|modified)\b",
+        tell=r"\bagreement (may|shall|can)( not| only)? be (amended|modified)\b",
     ),
     Topic(
         label="entire agreement",
@@ -160,11 +142,11 @@ TOPICS_EN = (
             "This document is the entire agreement and replaces all earlier {papers}.",
             "This Agreement constitutes the entire agreement between {a} and {b}.",
         ),
-        tell=r"\bentire (agreement|understanding)\b",
+        tell=r"\bconstitutes? the entire (agreement|understanding)\b",
     ),
     Topic(
         label="warranty",
-        asks=("what is warranted", "how long the warranty lasts", "what the warranty is"),
+        asks=("what is warranted", "what the warranty is"),
         patterns=(
             "{a} warrants that the {goods} will be free from defects for {number} months.",
             "The warranty for the {goods} ends {number} months after delivery.",
@@ -186,7 +168,7 @@ TOPICS_EN = (
             "{b} shall maintain insurance of at least {amount} during the term.",
             "{a} must carry insurance against {disaster} with a limit of {amount}.",
         ),
-        tell=r"\b(maintain|carry|obtain)\b.*\binsurance\b",
+        tell=r"\b(shall|must|will)\b.*\b(maintain|carry|obtain)\b.*\binsurance\b",
     ),
     Topic(
         label="audit",
@@ -195,7 +177,7 @@ TOPICS_EN = (
             "{a} may audit the records of {b} once a year on {number} days' notice.",
             "{b} shall keep its books for {number} years and open them to auditors.",
         ),
-        tell=r"\bbooks and records\b|\bright to audit\b",
+        tell=r"\bright to (audit|inspect)\b|\bmay (audit|inspect)\b",
     ),
     Topic(
         label="renewal",
@@ -208,12 +190,12 @@ TOPICS_EN = (
     ),
     Topic(
         label="competition",
-        asks=("what competition is forbidden", "how long competing is forbidden"),
+        asks=("what competition is forbidden", "who must not compete"),
         patterns=(
             "{b} shall not compete with {a} in {city} for {number} years.",
             "For {number} months, {b} shall not work for any competitor of {a}.",
         ),
-        tell=r"\bshall not\b.*\bcompet",
+        tell=r"\bnot\b.*\bcompete with\b",
     ),
     Topic(
         label="ownership",
@@ -226,111 +208,7 @@ TOPICS_EN = (
     ),
 )
 
-TOPICS_ZH = (
-    Topic(
-        label="适用法律",
-        asks=("本合同适用什么法律", "适用哪里的法律"),
-        patterns=("本合同适用{state}法律。", "本合同的订立、解释和履行均受{state}法律管辖。"),
-    ),
-    Topic(
-        label="合同期限",
-        asks=("合同期限是多久", "合同什么时候生效、有效多久"),
-        patterns=(
-            "本合同自{date}起生效，有效期为{number}年。",
-            "合同期限为{number}个月，自{date}起计算。",
-        ),
-    ),
-    Topic(
-        label="解除合同",
-        asks=("怎样解除合同", "谁可以解除合同"),
-        patterns=(
-            "任何一方可提前{number}日书面通知对方解除本合同。",
-            "{b}违约且在{number}日内未改正的，{a}有权解除本合同。",
-        ),
-    ),
-    Topic(
-        label="付款",
-        asks=("什么时候付款", "应该付多少钱"),
-        patterns=(
-            "{b}应在收到发票后{number}日内向{a}支付{amount}。",
-            "{goods}的总价为{amount}，于{date}前付清。",
-        ),
-    ),
-    Topic(
-        label="逾期利息",
-        asks=("付款逾期怎么办", "逾期要付多少利息"),
-        patterns=(
-            "逾期款项按每年百分之{number}计收利息。",
-            "{b}逾期的，每日加收百分之{number}的滞纳金。",
-        ),
-    ),
-    Topic(
-        label="保密",
-        asks=("什么内容需要保密", "保密义务是什么"),
-        patterns=(
-            "双方应对{papers}保密，保密期为{number}年。",
-            "未经{a}同意，{b}不得向第三人泄露{papers}。",
-        ),
-    ),
-    Topic(
-        label="转让",
-        asks=("合同能不能转让", "权利可否转让"),
-        patterns=("未经{a}书面同意，{b}不得转让本合同。", "任何一方均不得将合同权利转让给第三人。"),
-    ),
-    Topic(
-        label="通知",
-        asks=("通知应当寄到哪里", "通知怎样送达"),
-        patterns=("发给{a}的通知应以{mail}寄至{address}。", "一切通知须以书面形式送达{address}。"),
-    ),
-    Topic(
-        label="责任限额",
-        asks=("责任的上限是多少", "赔偿责任怎样限制"),
-        patterns=("{a}的赔偿责任总额不超过{amount}。", "任何一方的赔偿以{amount}为限。"),
-    ),
-    Topic(
-        label="不可抗力",
-        asks=("遇到不可抗力怎么办", "发生自然灾害怎么办"),
-        patterns=(
-            "因{disaster}等不可抗力造成的延误，双方互不担责。",
-            "发生{disaster}时，受影响的义务最多中止{number}日。",
-        ),
-    ),
-    Topic(
-        label="争议解决",
-        asks=("争议怎样解决", "争议由哪里管辖"),
-        patterns=("因本合同产生的争议提交{city}仲裁委员会仲裁。", "争议由{city}人民法院管辖。"),
-    ),
-    Topic(
-        label="合同变更",
-        asks=("合同怎样变更", "修改合同要什么手续"),
-        patterns=("对本合同的修改须由{a}和{b}书面签署。", "未经双方签字，合同的任何变更无效。"),
-    ),
-    Topic(
-        label="质量保证",
-        asks=("质量保证是什么", "保修期多长"),
-        patterns=("{a}保证{goods}在{number}个月内无质量缺陷。", "{goods}的保修期为{number}个月。"),
-    ),
-    Topic(
-        label="交货",
-        asks=("什么时候交货", "在哪里交货"),
-        patterns=("{a}应于{date}前将{goods}运抵{city}。", "{goods}的交货地点为{address}。"),
-    ),
-    Topic(
-        label="保险",
-        asks=("要买什么保险", "保险金额是多少"),
-        patterns=(
-            "{b}应投保不低于{amount}的保险。",
-            "{a}须为{goods}投保{disaster}险，保额{amount}。",
-        ),
-    ),
-    Topic(
-        label="知识产权",
-        asks=("知识产权归谁", "谁拥有工作成果"),
-        patterns=("{goods}的全部知识产权归{a}所有。", "工作中形成的{papers}，其著作权属于{a}。"),
-    ),
-)
-
-STORY_EN = (
+STORIES = (
     "{person} bought a {colour} {thing} at the {place} {time}.",
     "{person} lost a {colour} {thing} near the {place}.",
     "{time_start}, {person} walked to the {place} with {person}.",
@@ -352,29 +230,8 @@ STORY_EN = (
     "“Please bring the {thing},” said {person}.",
     "{person} paid {amount} for the {thing}, but the {job} wanted more.",
 )
-STORY_ZH = (
-    "{time}，{person}在{place}买了一个{colour}的{thing}。",
-    "{person}在{place}附近丢了一个{thing}。",
-    "{person}和{person}{time}一起去了{place}。",
-    "{person}在{place}后面发现了{number}只{animal}。",
-    "那个{colour}的{thing}是{person}的。",
-    "{person}把{thing}的事告诉了{person}。",
-    "{place}里没有人见过那个{colour}的{thing}。",
-    "{time}，{person}以{number}元卖掉了{thing}。",
-    "{place}因为{disaster}关门了。",
-    "{person}在{city}住了{number}年。",
-    "去{city}的火车{hour}点开。",
-    "{person}把{thing}漆成了{colour}。",
-    "一只{animal}睡在{place}旁边的{thing}上。",
-    "{city}的{place}建于{number}年前。",
-    "{person}{time}给{person}写了一封信。",
-    "{time}{city}下了雨。",
-    "{person}在{place}当{job}。",
-    "{job}送给{person}一个{colour}的{thing}。",
-    "“请把{thing}带来。”{person}说。",
-)
 
-PARTIES_EN = (
+PARTIES = (
     *(
         ("the Supplier", "the Customer"),
         ("the Seller", "the Buyer"),
@@ -384,14 +241,8 @@ PARTIES_EN = (
     *(("the Lender", "the Borrower"), ("Northwind Ltd.", "Harbor Mills Inc.")),
     *(("Acme Corp.", "Blue River LLC"), ("the Contractor", "the Owner")),
 )
-PARTIES_ZH = (
-    *(("甲方", "乙方"), ("卖方", "买方"), ("出租人", "承租人"), ("许可方", "被许可方")),
-    *(("委托人", "受托人"), ("出借人", "借款人"), ("发包人", "承包人"), ("供应商", "客户")),
-)
 
-NUMBERS = (*(str(n) for n in range(2, 31)), "45", "60", "75", "90", "120", "180")
-
-SLOTS_EN: dict[str, tuple[str, ...]] = {
+SLOTS: dict[str, tuple[str, ...]] = {
     "hour": tuple(str(hour) for hour in range(2, 13)),
     "number": (*NUMBERS, "five", "six", "seven", "ten", "twelve", "thirty", "sixty"),
     "amount": (
@@ -481,77 +332,54 @@ SLOTS_EN: dict[str, tuple[str, ...]] = {
     "animal_one": ("cat", "dog", "goose", "rabbit", "fox", "parrot", "monkey", "lizard"),
     "job": ("teacher", "baker", "doctor", "farmer", "driver", "painter", "lawyer", "cook", "nurse"),
 }
-SLOTS_ZH: dict[str, tuple[str, ...]] = {
-    "hour": tuple(str(hour) for hour in range(2, 13)),
-    "number": (*NUMBERS, "三", "五", "六", "七", "八", "九", "十", "十五", "三十", "六十"),
-    "amount": (
-        *("五百元", "三千元", "八千元", "一万元", "五万元", "二十万元", "一百万元", "1200元"),
-        *("4500元", "9800元", "36000元", "人民币7500元", "人民币60万元", "人民币15000元"),
-    ),
-    "state": ("中华人民共和国", "中国", "香港特别行政区", "新加坡", "日本", "英国", "法国", "德国"),
-    "city": (
-        *("北京", "上海", "广州", "深圳", "杭州", "南京", "武汉", "成都", "西安", "天津", "重庆"),
-        *("苏州", "青岛", "大连", "厦门", "长沙"),
-    ),
-    "address": (
-        *("中山路12号", "人民路48号", "解放大街7号", "湖滨路301号", "建设路95号", "长江路22号"),
-        *("和平街160号", "新华路5号", "科技园3栋"),
-    ),
-    "date": tuple(
-        f"{year}年{month}月{day}日"
-        for year, month, day in zip(
-            (2019, 2020, 2021, 2022, 2023, 2024, 2025) * 4,
-            (*range(1, 13), *range(1, 13)),
-            range(3, 30),
-            strict=False,
-        )
-    ),
-    "goods": (
-        "设备",
-        "软件",
-        "零部件",
-        "家具",
-        "水泵",
-        "电池",
-        "车辆",
-        "布料",
-        "传感器",
-        "工具",
-        "药品",
-    ),
-    "papers": ("技术资料", "商业秘密", "客户名单", "设计图纸", "财务报表", "源代码", "研究报告"),
-    "mail": ("挂号信", "快递", "电子邮件", "特快专递"),
-    "disaster": ("地震", "洪水", "台风", "火灾", "战争", "大雪", "罢工"),
-    "person": (
-        *("小明", "小红", "李华", "王芳", "张伟", "刘洋", "陈静", "赵强", "孙丽", "周杰", "吴敏"),
-        *("老张", "老王", "李医生", "林老师", "黄先生"),
-    ),
-    "colour": ("红色", "蓝色", "绿色", "黄色", "黑色", "白色", "棕色", "银色", "紫色"),
-    "thing": (
-        *("水壶", "台灯", "雨伞", "小提琴", "篮子", "闹钟", "椅子", "照相机", "戒指", "箱子"),
-        *("收音机", "镜子", "毯子", "地图", "梯子", "木船"),
-    ),
-    "place": (
-        *("市场", "图书馆", "车站", "博物馆", "面包店", "学校", "码头", "花园", "旅馆", "剧院"),
-        *("医院", "大桥", "邮局", "体育馆"),
-    ),
-    "time": (
-        "昨天",
-        "上周",
-        "星期一",
-        "星期五",
-        "三月",
-        "去年冬天",
-        "中午",
-        "早上",
-        "午饭后",
-        "前天晚上",
-    ),
-    "animal": ("猫", "母鸡", "鹅", "兔子", "小狗", "青蛙", "山羊", "老鼠"),
-    "job": ("老师", "面包师", "医生", "农民", "司机", "画家", "律师", "厨师", "护士"),
-}
 
-TOPICS: dict[Language, tuple[Topic, ...]] = {"en": TOPICS_EN, "zh": TOPICS_ZH}
-STORIES: dict[Language, tuple[str, ...]] = {"en": STORY_EN, "zh": STORY_ZH}
-PARTIES: dict[Language, tuple[tuple[str, str], ...]] = {"en": PARTIES_EN, "zh": PARTIES_ZH}
-SLOTS: dict[Language, dict[str, tuple[str, ...]]] = {"en": SLOTS_EN, "zh": SLOTS_ZH}
+ENGLISH = Material(
+    topics=TOPICS,
+    stories=STORIES,
+    parties=PARTIES,
+    slots=SLOTS,
+    by_fragment=(
+        'Quote the sentence that says "{what}".',
+        "Quote the sentence that says “{what}”.",
+        'Quote the sentence that contains the words "{what}".',
+        'Which sentence contains "{what}"? Quote it word for word.',
+        'Find the sentence with "{what}" and copy it exactly.',
+        "Quote the sentence that says {what}.",
+        'Give me the exact sentence in which "{what}" appears.',
+    ),
+    by_keywords=(
+        "Quote the sentence that mentions {what}.",
+        "Quote the sentence about {what}.",
+        "Which sentence mentions {what}? Quote it word for word.",
+        "Find the sentence about {what} and copy it exactly.",
+        "What does the text say about {what}? Quote the sentence.",
+    ),
+    by_topic=(
+        "Quote the sentence that says {ask}.",
+        "Quote the sentence that says {ask}.",
+        "Which sentence says {ask}? Quote it word for word.",
+        "Find the sentence that says {ask} and copy it exactly.",
+        "Quote the sentence about {label}.",
+        "What does the document say about {label}? Quote the sentence.",
+    ),
+    otherwise=(' If there is none, say "not found".', ' Answer "not found" if no sentence does.'),
+    layouts=(
+        "{document}\n\n{question}",
+        "{question}\n\n{document}",
+        "Document:\n{document}\n\n{question}",
+        "{question}\n\nDocument:\n{document}",
+        "Document: {document}\n\nQuestion: {question}",
+        'Text: "{document}"\n\n{question}',
+        "“{document}”\n\n{question}",
+        "Read this text:\n\n{document}\n\n{question}",
+        "Here is a contract.\n\n{document}\n\n{question}",
+        "{question}\n\n“{document}”",
+    ),
+    not_found="not found",
+    quoted='"{}"',
+    found="{named}: sentence {number}",
+    absent="{named}: no sentence",
+    comma=", ",
+    last_comma=" and ",
+    gap=" ",
+)

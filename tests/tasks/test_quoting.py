@@ -1,0 +1,103 @@
+"""Quoting: answers stand in the prompt, exactly one sentence fits, real texts are used as given."""
+
+import re
+from random import Random
+
+import pytest
+
+from naga.tasks import LANGUAGES, LEVELS, Example, Language, Level, make_tasks
+from naga.tasks.english import ENGLISH
+from naga.tasks.quoting import MATERIAL
+
+CONTRACT = """1. PAYMENT.
+
+The Buyer shall pay Acme Inc. the sum of $5,000 within ten days. Any late payment bears interest
+at two percent per month, as set out in Section 5.1 of this Agreement.  The Buyer may not withhold
+any part of the price. Acme Inc. may suspend deliveries until the price is paid in full.
+
+2. This Agreement shall be governed by the laws of the State of New York. The courts of New York
+have exclusive jurisdiction over every dispute. Neither party may assign this Agreement to others.
+"""
+
+
+def made(
+    level: Level, language: Language, count: int, documents: tuple[str, ...] = ()
+) -> list[Example]:
+    (task,) = make_tasks(["quoting"], documents)
+    return [task.generate(Random(f"test {i}"), level, language) for i in range(count)]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_answer_is_a_piece_of_the_document_or_not_found(level: Level, language: Language) -> None:
+    found = 0
+    for example in made(level, language, 150):
+        if example.answer == MATERIAL[language].not_found:
+            assert example.answer not in example.problem
+            continue
+        found += 1
+        assert example.answer in example.messages[0].content
+    assert 0.65 * 150 < found < 0.95 * 150
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_trace_names_the_sentence_that_is_the_answer(language: Language) -> None:
+    for example in made("easy", language, 200):
+        number = re.search(r"sentence (\d+)$|第(\d+)句$", example.reasoning)
+        if number is None:
+            assert example.answer == MATERIAL[language].not_found
+            continue
+        before = example.problem.partition(example.answer)[0]
+        sentences = len(re.findall(r"\.(?: |$)", before))
+        assert int(number[1] or number[2]) >= 1
+        if language == "en" and not re.search(
+            r"(Inc|Corp|Ltd|Dr|Mr|Mrs|Ms|D\.C|U\.S|St)\.", before
+        ):
+            assert int(number[1]) == sentences + 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_quoted_words_stand_in_the_answer_and_nowhere_else(language: Language) -> None:
+    for example in made("easy", language, 200):
+        needles = re.findall(r'"([^"]+)"|“([^”]+)”', example.reasoning)
+        words = [first or second for first, second in needles]
+        if words and example.answer != MATERIAL[language].not_found:
+            rest = example.problem.replace(example.answer, "").casefold()
+            assert all(word.casefold() in example.answer.casefold() for word in words)
+            assert not all(word.casefold() in rest for word in words) or len(words) > 1
+        elif words:
+            assert not all(word.casefold() in example.problem.casefold() for word in words) or (
+                len(words) > 1
+            )
+
+
+def test_real_documents_are_quoted_verbatim_with_whitespace_normalised() -> None:
+    flat = " ".join(CONTRACT.split())
+    real = [e for e in made("easy", "en", 200, (CONTRACT,)) if e.problem in flat]
+    assert len(real) > 40
+    quoted = {e.answer for e in real if e.answer != "not found"}
+    assert "Acme Inc. may suspend deliveries until the price is paid in full." in quoted
+    assert all(answer in flat for answer in quoted)
+
+
+def test_topics_of_real_sentences_are_recognised() -> None:
+    real = made("easy", "en", 400, (CONTRACT,))
+    governed = {e.answer for e in real if e.reasoning == "governing law: sentence 1"}
+    assert "2. This Agreement shall be governed by the laws of the State of New York." in governed
+
+
+def test_no_topic_tells_itself_in_a_clause_of_another() -> None:
+    related = {("late payment", "payment"), ("insurance", "force majeure")}
+    for topic in ENGLISH.topics:
+        for other in ENGLISH.topics:
+            if topic is not other and (topic.label, other.label) not in related:
+                assert not any(topic.is_told_in(pattern) for pattern in other.patterns), (
+                    topic.label,
+                    other.label,
+                )
+
+
+def test_some_examples_ask_again_about_the_same_document() -> None:
+    again = [e for e in made("easy", "en", 200) if len(e.messages) == 4]
+    assert 5 < len(again) < 50
+    assert all(e.messages[2].content not in e.messages[0].content for e in again)
