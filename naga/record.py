@@ -15,12 +15,13 @@ import os
 import platform
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any
 
 from naga.config.base import Config, ConfigError
 
@@ -47,59 +48,64 @@ class StepMetrics:
     """Training time since the run began, pauses between resumes left out."""
 
 
-class Run:
-    """An open, locked run directory. Use as a context manager."""
+@contextmanager
+def open_run(path: Path, config: Config, free: Collection[str] = ()) -> Iterator["Run"]:
+    """Create or reopen a run, locked until the end of the `with` block.
 
-    def __init__(self, path: Path, config: Config, free: Collection[str] = ()) -> None:
-        """Create or reopen `path`; ConfigError if it holds steps of another config.
-
-        `free` names the dotted keys that may differ between the start and a resume.
-        """
-        _require_matplotlib()
-        self.path = path
-        self._lock = _lock(path)
-        self._metrics: IO[str] = (path / "metrics.jsonl").open("a", encoding="utf-8")
+    ConfigError if it holds steps of another config; `free` names the dotted keys that may differ.
+    """
+    _require_matplotlib()
+    with _locked(path):
+        run = Run(path=path)
         recorded, asked = path / "config.toml", to_toml(config)
-        if recorded.exists() and self._metrics.tell():
+        if recorded.exists() and run.read():
             _refuse_changes(recorded, asked, free)
         else:
             write_atomic(path / "versions.json", json.dumps(versions(), indent=1) + "\n")
             write_atomic(recorded, asked)
+        yield run
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._metrics.close()
-        self._lock.close()
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run directory; `open_run` makes one to write to, reading needs no lock."""
+
+    path: Path
+
+    @property
+    def _metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
 
     def append(self, row: StepMetrics) -> None:
         """Hand the row to the system at once: it outlives a killed process."""
-        self._metrics.write(json.dumps(asdict(row)) + "\n")
-        self._metrics.flush()
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(_line(row))
+
+    def read(self) -> list[StepMetrics]:
+        """All rows; a last line torn by a kill is left out."""
+        if not self._metrics.exists():
+            return []
+        text = self._metrics.read_text(encoding="utf-8")
+        complete = text[: text.rfind("\n") + 1]
+        return [StepMetrics(**json.loads(line)) for line in complete.splitlines()]
+
+    def truncate(self, step: int) -> None:
+        """Drop rows after `step`, and a torn line: a resumed run writes them again."""
+        kept = [row for row in self.read() if row.step <= step]
+        write_atomic(self._metrics, "".join(_line(row) for row in kept))
 
     def sync(self) -> None:
         """Put all rows on the disk: before a checkpoint that claims their steps."""
-        os.fsync(self._metrics.fileno())
-
-    def truncate(self, step: int) -> None:
-        """Drop rows after `step`, and a torn last line: a resumed run writes them again."""
-        kept = [row for row in read_metrics(self.path) if row.step <= step]
-        self._metrics.close()
-        text = "".join(json.dumps(asdict(row)) + "\n" for row in kept)
-        write_atomic(self.path / "metrics.jsonl", text)
-        self._metrics = (self.path / "metrics.jsonl").open("a", encoding="utf-8")
+        with self._metrics.open("a") as file:
+            os.fsync(file.fileno())
 
     def plot(self) -> None:
         """Redraw loss.png from metrics.jsonl."""
-        plot_loss(read_metrics(self.path), self.path / "loss.png")
+        plot_loss(self.read(), self.path / "loss.png")
 
 
-def read_metrics(run_dir: Path) -> list[StepMetrics]:
-    """Rows of a run; a last line torn by a kill is left out."""
-    text = (run_dir / "metrics.jsonl").read_text(encoding="utf-8")
-    complete = text[: text.rfind("\n") + 1]
-    return [StepMetrics(**json.loads(line)) for line in complete.splitlines()]
+def _line(row: StepMetrics) -> str:
+    return json.dumps(asdict(row)) + "\n"
 
 
 def versions() -> dict[str, str]:
@@ -158,18 +164,19 @@ def _require_matplotlib() -> None:
         )
 
 
-def _lock(path: Path) -> IO[str]:
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
     try:
         path.mkdir(parents=True, exist_ok=True)
         file = (path / ".lock").open("w")
     except OSError as error:
         raise ConfigError(f"run_dir {path}: cannot write there ({error.strerror})") from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise ConfigError(f"{path}: another process is training in this run directory") from None
-    return file
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{path}: another process is training in this run_dir") from None
+        yield
 
 
 def _refuse_changes(recorded: Path, asked: str, free: Collection[str]) -> None:

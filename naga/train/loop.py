@@ -35,7 +35,7 @@ from naga.train.checkpoint import (
     save_checkpoint,
 )
 from naga.train.optim import make_optimizer
-from naga.train.progress import TrainingProgress, clock
+from naga.train.progress import TrainingProgress, clock, say
 from naga.train.schedule import learning_rate
 from naga.train.step import NonFiniteError, train_step
 
@@ -60,6 +60,8 @@ class Job:
     model: HybridLM
     tokenizer: Tokenizer
     samples: Sequence[Sample]
+    noun: str
+    """What a sample is, in messages: documents, conversations."""
     split: bool
     """Whether long samples are cut (text) or never (conversations)."""
 
@@ -67,7 +69,7 @@ class Job:
 def train(job: Job, run: Run, console: Console) -> Path:
     """Train to the last step and export; returns RUN_DIR/final, a checkpoint for inference."""
     optimizer = make_optimizer(job.model, job.config.optim)
-    loader = _make_loader(job)
+    loader = _make_loader(job, console)
     state = _resume(job, run, loader, optimizer, console)
     steps = job.config.schedule.steps
     with (
@@ -90,7 +92,7 @@ def train(job: Job, run: Run, console: Console) -> Path:
                 )
     final = _export(job, run)
     rows = f"{state.tokens:,} tokens in {clock(state.seconds)}"
-    console.print(f"done: {steps} steps, {rows}; model in {final}", soft_wrap=True, markup=False)
+    say(console, f"done: {steps} steps, {rows}; model in {final}")
     return final
 
 
@@ -133,8 +135,8 @@ def _advance(
 
 def _divergence(step: int, error: NonFiniteError, run: Run) -> str:
     saved = list_checkpoints(_checkpoints(run))
-    last = f"the last good checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
-    return f"step {step}: {error}; stopped before updating, {last}; try a lower optim.lr"
+    last = f"the last checkpoint is {saved[-1]}" if saved else "there is no checkpoint yet"
+    return f"step {step}: {error}; stopped; {last}; try a lower optim.lr or a longer warm-up"
 
 
 def _resume(job: Job, run: Run, loader: Loader, optimizer: AdamW, console: Console) -> TrainerState:
@@ -154,15 +156,19 @@ def _resume(job: Job, run: Run, loader: Loader, optimizer: AdamW, console: Conso
         raise ConfigError(f"{saved[-1]}: comes from a run of another config than {run.path}")
     for name, now in fresh.versions.items():
         if (before := state.versions.get(name)) != now:
-            console.print(f"{name} was {before}, now {now}: the run goes on, not bit for bit")
+            say(console, f"{name} was {before}, now {now}: the run goes on, not bit for bit")
     loader.restore(state.loader)
     run.truncate(state.step)
     if saved:
-        console.print(f"resuming after step {state.step} from {saved[-1]}", soft_wrap=True)
+        say(console, f"resuming after step {state.step} from {saved[-1]}")
     return replace(state, versions=fresh.versions)
 
 
 def _save(job: Job, run: Run, optimizer: AdamW, state: TrainerState) -> Path:
+    # The loss of a step cannot see what its own update did.
+    if not all(weight.isfinite().all() for weight in job.model.parameters()):
+        cause = NonFiniteError("the update made weights that are not finite")
+        raise NonFiniteError(_divergence(state.step, cause, run))
     run.sync()
     keep = job.config.keep_checkpoints
     path = save_checkpoint(_checkpoints(run), state, job.model, optimizer, keep=keep)
@@ -171,24 +177,28 @@ def _save(job: Job, run: Run, optimizer: AdamW, state: TrainerState) -> Path:
 
 
 def _export(job: Job, run: Run) -> Path:
-    """The trained model as a checkpoint for inference; left alone if it is already there."""
+    """The trained model as a checkpoint for inference."""
     final = run.path / "final"
-    if not final.exists():
-        tensors = job.model.state_dict()
-        config = job.model.config
-        save_model(final, config, tensors, dtype=torch.bfloat16, tokenizer=job.tokenizer)
+    tensors = job.model.state_dict()
+    save_model(final, job.model.config, tensors, dtype=torch.bfloat16, tokenizer=job.tokenizer)
     return final
 
 
-def _make_loader(job: Job) -> Loader:
+def _make_loader(job: Job, console: Console) -> Loader:
     data = job.config.data
-    return Loader(
+    loader = Loader(
         job.samples,
         tokens_per_batch=data.tokens_per_batch,
         sequence_len=data.sequence_len,
         seed=job.config.seed,
         split=job.split,
     )
+    count = f"{len(job.samples):,} {job.noun}"
+    say(console, f"{count}, {loader.tokens_per_epoch:,} tokens per epoch")
+    if loader.dropped:
+        limit = min(data.sequence_len, data.tokens_per_batch)
+        say(console, f"left out {loader.dropped:,} of {count}, longer than {limit:,} tokens")
+    return loader
 
 
 def _checkpoints(run: Run) -> Path:
@@ -219,7 +229,7 @@ class StopSignals:
     def _note(self, number: int, _: FrameType | None) -> None:
         self.received = signal.Signals(number)
         self._restore()
-        self._console.print("stopping after this step; once more to stop at once")
+        say(self._console, "stopping after this step; once more to stop at once")
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

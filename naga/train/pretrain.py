@@ -12,7 +12,7 @@ from naga.data.packing import document_samples
 from naga.data.tokenizer import Tokenizer
 from naga.model.init import initialize
 from naga.model.lm import HybridLM
-from naga.record import Run
+from naga.record import open_run
 from naga.runtime import Runtime
 from naga.train.loop import FREE_KEYS, Job, train
 from naga.train.progress import counted
@@ -25,7 +25,7 @@ def pretrain(config: PretrainConfig, runtime: Runtime) -> Path:
     TrainingInterruptedError (a signal, after a resumable checkpoint).
     """
     console = Console(stderr=True)
-    with Run(config.run_dir, config, FREE_KEYS) as run:
+    with open_run(config.run_dir, config, FREE_KEYS) as run:
         tokenizer = Tokenizer.load(config.tokenizer)
         if tokenizer.vocab_size > config.model.vocab_size:
             raise ConfigError(
@@ -43,6 +43,7 @@ def pretrain(config: PretrainConfig, runtime: Runtime) -> Path:
             model=model,
             tokenizer=tokenizer,
             samples=samples,
+            noun="documents",
             split=True,
         )
         return train(job, run, console)

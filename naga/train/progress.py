@@ -51,18 +51,20 @@ class TrainingProgress:
         self._bar.update(self._task, completed=row.step, description=text)
         last = row.step == self._total
         if not self._console.is_terminal and (row.step % self._every == 0 or last):
-            self.say(
+            say(
+                self._console,
                 f"step {row.step}/{self._total}  {text}  grad {row.grad_norm:.3f}  "
-                f"ETA {clock(self._remaining(row.step))}"
+                f"ETA {clock(self._remaining(row.step))}",
             )
-
-    def say(self, text: str) -> None:
-        """One line, above the bar where there is one."""
-        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def _remaining(self, step: int) -> float:
         spent = perf_counter() - self._started
         return spent / (step - self._first) * (self._total - step)
+
+
+def say(console: Console, text: str) -> None:
+    """One plain line, above the bar where there is one."""
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def counted(items: Iterable[ItemT], noun: str, console: Console) -> Iterator[ItemT]:

@@ -12,7 +12,7 @@ from naga.config.train import SftConfig
 from naga.data.corpus import read_conversations
 from naga.data.packing import conversation_samples
 from naga.data.tokenizer import Tokenizer
-from naga.record import Run
+from naga.record import open_run
 from naga.runtime import Runtime
 from naga.train.loop import FREE_KEYS, Job, train
 from naga.train.optim import make_trainable
@@ -25,7 +25,7 @@ def sft(config: SftConfig, runtime: Runtime) -> Path:
     Raises as `pretrain` does.
     """
     console = Console(stderr=True)
-    with Run(config.run_dir, config, FREE_KEYS) as run:
+    with open_run(config.run_dir, config, FREE_KEYS) as run:
         tokenizer = Tokenizer.load(config.init_from)
         if not tokenizer.is_chat():
             raise ConfigError(
@@ -43,6 +43,7 @@ def sft(config: SftConfig, runtime: Runtime) -> Path:
             model=model,
             tokenizer=tokenizer,
             samples=samples,
+            noun="conversations",
             split=False,
         )
         return train(job, run, console)

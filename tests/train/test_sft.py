@@ -1,0 +1,106 @@
+"""naga.train.sft: from a checkpoint and conversations to a checkpoint that answers better."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from naga.checkpoint.load import load_model
+from naga.config.base import ConfigError
+from naga.config.load import parse_config
+from naga.config.train import PretrainConfig, SftConfig
+from naga.data.tokenizer import train_tokenizer
+from naga.record import Run
+from naga.runtime import make_runtime
+from naga.train.pretrain import pretrain
+from naga.train.sft import sft
+
+CPU = make_runtime("cpu", "float32")
+
+
+@pytest.fixture
+def base(pretrain_config: Callable[..., PretrainConfig], tmp_path: Path) -> Path:
+    return pretrain(pretrain_config(run_dir=str(tmp_path / "base")), CPU)
+
+
+@pytest.fixture
+def conversations(tmp_path: Path) -> Path:
+    path = tmp_path / "chat.jsonl"
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"boats {n}"},
+                {"role": "assistant", **answer(n)},
+            ]
+        }
+        for n in range(10)
+    ]
+    long = {"role": "user", "content": "the river " * 40}
+    rows.append({"messages": [long, {"role": "assistant", **answer(3)}]})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def answer(number: int) -> dict[str, str]:
+    return {"content": "mill" if number % 2 else "rain", "reasoning_content": f"{number} boats"}
+
+
+def make_config(init_from: Path, conversations: Path, run_dir: Path) -> SftConfig:
+    values = {
+        "run_dir": str(run_dir),
+        "init_from": str(init_from),
+        "dtype": "float32",
+        "checkpoint_every": 5,
+        "data": {"paths": [str(conversations)], "tokens_per_batch": 128, "sequence_len": 64},
+        "optim": {"lr": 0.005},
+        "schedule": {"steps": 10},
+    }
+    return parse_config(SftConfig, values, "test")
+
+
+def test_sft_starts_from_the_checkpoint_and_learns(
+    base: Path, conversations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    final = sft(make_config(base, conversations, tmp_path / "sft"), CPU)
+    rows = Run(path=tmp_path / "sft").read()
+    assert len(rows) == 10 and rows[-1].loss < 0.8 * rows[0].loss
+    assert "left out 1 of 11 conversations, longer than 64 tokens" in capsys.readouterr().err
+    assert (
+        load_file(final / "model.safetensors").keys()
+        == load_file(base / "model.safetensors").keys()
+    )
+    assert (final / "tokenizer.json").read_bytes() == (base / "tokenizer.json").read_bytes()
+
+
+def test_weights_are_those_of_the_checkpoint_before_the_first_step(
+    base: Path, conversations: Path, tmp_path: Path
+) -> None:
+    config = make_config(base, conversations, tmp_path / "sft")
+    frozen = config.model_copy(update={"optim": config.optim.model_copy(update={"lr": 1e-30})})
+    final = sft(frozen, CPU)
+    expected, model = load_model(base, CPU).state_dict(), load_model(final, CPU).state_dict()
+    for name, tensor in model.items():
+        if "router.bias" not in name:
+            assert torch.equal(tensor, expected[name]), name
+
+
+def test_a_tokenizer_without_chat_tokens_is_refused(
+    base: Path, conversations: Path, tmp_path: Path
+) -> None:
+    text = (base / "tokenizer.json").read_text(encoding="utf-8")
+    (base / "tokenizer.json").write_text(text.replace("<|user|>", "<|human|>"), encoding="utf-8")
+    with pytest.raises(ConfigError, match="lacks chat control tokens"):
+        sft(make_config(base, conversations, tmp_path / "sft"), CPU)
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused(
+    pretrain_config: Callable[..., PretrainConfig], tmp_path: Path
+) -> None:
+    train_tokenizer([f"{a}{b}" * 3 for a in "abcdef" for b in "uvwxyz"] * 2, 330).save(
+        tmp_path / "t"
+    )
+    with pytest.raises(ConfigError, match=r"has 3\d\d tokens, more than model.vocab_size \(300\)"):
+        pretrain(pretrain_config(tokenizer=str(tmp_path / "t")), CPU)
