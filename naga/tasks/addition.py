@@ -34,6 +34,7 @@ SUM_EN = (
     "How much is {a} plus {b}?",
     "Add {a} and {b}.",
     "What is the sum of {a} and {b}?",
+    "what is {a}+{b}",
 )
 SUM_ZH = (
     "{a} + {b} 等于多少？",
@@ -55,6 +56,7 @@ DIFFERENCE_EN = (
     "How much is {a} minus {b}?",
     "Subtract {b} from {a}.",
     "Take {b} away from {a}.",
+    "what is {a}-{b}",
 )
 DIFFERENCE_ZH = (
     "{a} - {b} 等于多少？",

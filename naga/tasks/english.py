@@ -345,6 +345,7 @@ ENGLISH = Material(
         'Which sentence contains "{what}"? Quote it word for word.',
         'Find the sentence with "{what}" and copy it exactly.',
         "Quote the sentence that says {what}.",
+        'quote the sentence that says "{what}"',
         'Give me the exact sentence in which "{what}" appears.',
     ),
     by_keywords=(
@@ -360,6 +361,7 @@ ENGLISH = Material(
         "Which sentence says {ask}? Quote it word for word.",
         "Find the sentence that says {ask} and copy it exactly.",
         "Quote the sentence about {label}.",
+        "quote the sentence that says {ask}",
         "What does the document say about {label}? Quote the sentence.",
     ),
     otherwise=(' If there is none, say "not found".', ' Answer "not found" if no sentence does.'),

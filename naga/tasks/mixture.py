@@ -5,13 +5,13 @@ stream can be cut anywhere and resumed by index. Does not shuffle: neighbours ar
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from naga.config.base import ConfigError
+from naga.record import write_atomic
 from naga.tasks.addition import Addition
 from naga.tasks.comparing import Comparing
 from naga.tasks.counting import Counting
@@ -80,20 +80,10 @@ def _example(tasks: Sequence[Task], mix: Mix, split: Split, random: Random) -> E
 
 def write_conversations(examples: Iterable[Example], path: Path) -> int:
     """Write jsonl rows {"messages": [...]}, atomically; returns the number of rows."""
+    rows = [json.dumps(_row(example), ensure_ascii=False) + "\n" for example in examples]
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    rows = 0
-    try:
-        with beside.open("w", encoding="utf-8") as file:
-            for example in examples:
-                file.write(json.dumps(_row(example), ensure_ascii=False) + "\n")
-                rows += 1
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return rows
+    write_atomic(path, "".join(rows))
+    return len(rows)
 
 
 def _row(example: Example) -> dict[str, list[dict[str, str]]]:
