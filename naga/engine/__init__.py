@@ -1,0 +1,1 @@
+"""Generation: one thread that owns the tensors, requests in, outputs out."""

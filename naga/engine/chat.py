@@ -1,0 +1,138 @@
+"""The engine for callers in this process: open a checkpoint, build requests, wait or iterate.
+
+Used by the command line and by evaluation; the server talks to Engine itself. Knows no HTTP.
+"""
+
+import queue
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from naga.checkpoint.fields import read_json
+from naga.checkpoint.load import load_model
+from naga.checkpoint.save import GENERATION_FILE
+from naga.config.base import ConfigError
+from naga.config.serve import EngineConfig
+from naga.data.chat import Message, render_prompt
+from naga.data.tokenizer import Tokenizer
+from naga.engine.engine import Engine
+from naga.engine.request import FinishReason, Output, Request, SamplingParams, Timings, Usage
+from naga.runtime import make_runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A whole answer."""
+
+    text: str
+    reasoning: str
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    """Of each token, under the plain softmax (temperature 1, no masks)."""
+    error: str | None = None
+
+
+def open_engine(path: Path, config: EngineConfig) -> Engine:
+    """Load the checkpoint folder `path` and start its engine; ConfigError names what is wrong."""
+    runtime = make_runtime(config.device, config.dtype)
+    tokenizer, stop_ids = Tokenizer.load(path), read_stop_ids(path)
+    return Engine(load_model(path, runtime), tokenizer, config, runtime, stop_ids=stop_ids)
+
+
+def read_stop_ids(path: Path) -> frozenset[int]:
+    """The end tokens that a checkpoint's generation_config.json names; none without that file."""
+    file = path / GENERATION_FILE
+    named = read_json(file).get("eos_token_id") if file.is_file() else None
+    ids = named if isinstance(named, list) else [] if named is None else [named]
+    if not all(type(token) is int for token in ids):
+        raise ConfigError(f"{file}: eos_token_id is {named!r}; it must be a token id or a list")
+    return frozenset(ids)
+
+
+def chat_request(
+    tokenizer: Tokenizer,
+    messages: Sequence[Message],
+    sampling: SamplingParams,
+    *,
+    enable_thinking: bool = True,
+    choice: int = 0,
+) -> Request:
+    """The next assistant turn of a conversation."""
+    prompt = render_prompt(tokenizer, messages, enable_thinking=enable_thinking)
+    return Request(
+        id=new_id(),
+        prompt=tuple(prompt),
+        sampling=sampling,
+        thinking=enable_thinking,
+        choice=choice,
+    )
+
+
+def raw_request(tokenizer: Tokenizer, text: str, sampling: SamplingParams) -> Request:
+    """The continuation of plain text, without the chat template."""
+    return Request(id=new_id(), prompt=tuple(tokenizer.encode(text)), sampling=sampling, raw=True)
+
+
+def new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def stream(engine: Engine, request: Request) -> Iterator[Output]:
+    """Outputs as they come, up to the one with a finish_reason; leaving early cancels."""
+    outputs: queue.SimpleQueue[Output] = queue.SimpleQueue()
+    engine.submit(request, outputs.put)
+    try:
+        while True:
+            output = outputs.get()
+            yield output
+            if output.finish_reason is not None:
+                return
+    finally:
+        engine.cancel(request.id)
+
+
+def complete(engine: Engine, request: Request) -> Reply:
+    """Wait for the whole answer; an interruption cancels the request."""
+    return gather(list(stream(engine, request)))
+
+
+def complete_all(engine: Engine, requests: Sequence[Request]) -> list[Reply]:
+    """Answers to many requests, in their order; as many run at once as the engine has room for."""
+    outputs: dict[str, list[Output]] = {request.id: [] for request in requests}
+    arrived: queue.SimpleQueue[Output] = queue.SimpleQueue()
+    todo = iter(requests)
+    inside: set[str] = set()
+    try:
+        while True:
+            while len(inside) < engine.config.max_running and (request := next(todo, None)):
+                engine.submit(request, arrived.put)
+                inside.add(request.id)
+            if not inside:
+                return [gather(outputs[request.id]) for request in requests]
+            output = arrived.get()
+            outputs[output.request_id].append(output)
+            if output.finish_reason is not None:
+                inside.remove(output.request_id)
+    finally:
+        for request_id in inside:
+            engine.cancel(request_id)
+
+
+def gather(outputs: Sequence[Output]) -> Reply:
+    """All Outputs of one request, joined."""
+    last = outputs[-1]
+    assert last.finish_reason and last.usage and last.timings, "the last output closes a request"
+    return Reply(
+        text="".join(output.content for output in outputs),
+        reasoning="".join(output.reasoning for output in outputs),
+        finish_reason=last.finish_reason,
+        usage=last.usage,
+        timings=last.timings,
+        tokens=tuple(output.token for output in outputs if output.token is not None),
+        logprobs=tuple(output.logprob for output in outputs if output.logprob is not None),
+        error=last.error,
+    )

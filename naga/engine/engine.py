@@ -1,0 +1,285 @@
+"""The engine: one thread that owns all tensors; requests come by a queue, outputs go to sinks.
+
+submit, cancel and close may be called from any thread. A sink is called on the engine's thread and
+must return at once (put into a queue, do not compute). Memory of a finished request is free before
+its last Output is delivered. A failure inside a step ends the requests of that step with an error;
+the engine goes on. No asyncio, no priorities, no prefix cache.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from naga.config.base import ConfigError
+from naga.config.serve import EngineConfig
+from naga.data.tokenizer import Tokenizer
+from naga.engine.answer import Answer, own_stop_ids
+from naga.engine.cache import Memory, check_fits
+from naga.engine.request import FinishReason, Output, QueueFull, Request
+from naga.engine.runner import Runner
+from naga.engine.sampling import NonFiniteLogits, sample
+from naga.engine.scheduler import Job, Scheduler
+from naga.engine.selftest import check_row_invariance
+from naga.model.lm import HybridLM
+from naga.model.state import StatePool
+from naga.runtime import Runtime
+
+Sink = Callable[[Output], None]
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What the engine holds at one moment."""
+
+    running: int
+    waiting: int
+    free_slots: int
+    free_pages: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Client:
+    """A request inside the engine, with everything that belongs to it."""
+
+    request: Request
+    sink: Sink
+    answer: Answer
+    job: Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cancel:
+    request_id: str
+
+
+class _Close:
+    """The last message."""
+
+
+class Engine:
+    """ConfigError at once if this machine breaks the row invariance of the model's products."""
+
+    def __init__(
+        self,
+        model: HybridLM,
+        tokenizer: Tokenizer,
+        config: EngineConfig,
+        runtime: Runtime,
+        *,
+        stop_ids: Iterable[int] = (),
+    ) -> None:
+        """`stop_ids`: end tokens besides the tokenizer's own <|end|> and <|endoftext|>."""
+        check_row_invariance(model, runtime)
+        self.tokenizer = tokenizer
+        self.config = config
+        self.model_config = model.config
+        num_pages = config.kv_tokens // config.page_size
+        if not num_pages:
+            raise ConfigError(
+                f"kv_tokens ({config.kv_tokens}) is less than one page ({config.page_size} tokens)"
+            )
+        self._stop_ids = own_stop_ids(tokenizer) | frozenset(stop_ids)
+        memory = Memory(
+            num_slots=config.max_running, num_pages=num_pages, page_size=config.page_size
+        )
+        self._scheduler = Scheduler(memory, prefill_chunk=config.prefill_chunk)
+        pool = StatePool.create(
+            model.config,
+            runtime,
+            num_slots=config.max_running,
+            num_pages=num_pages,
+            page_size=config.page_size,
+        )
+        self._runner = Runner(model, runtime, pool)
+        self._clients: dict[str, _Client] = {}
+        self._inbox: queue.SimpleQueue[_Client | _Cancel | _Close] = queue.SimpleQueue()
+        # Guards _inside and _closed. Held while putting into the inbox: nothing follows _Close.
+        self._lock = threading.Lock()
+        self._inside: set[str] = set()
+        self._closed = False
+        self._load = self._measure()
+        self._thread = threading.Thread(target=self._run, name="naga-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def load(self) -> Load:
+        """As of the engine's last step; a finished request's memory is already counted as free."""
+        return self._load
+
+    @property
+    def alive(self) -> bool:
+        """False once closed or failed: every request has ended and submit refuses."""
+        return not self._closed and self._thread.is_alive()
+
+    def submit(self, request: Request, sink: Sink) -> None:
+        """Queue a request; every Output of it goes to `sink`, the last one has a finish_reason.
+
+        Raises ConfigError, with the exact counts, for what can never fit; QueueFull while
+        max_running + max_waiting requests are inside.
+        """
+        check_fits(request, self.model_config, self._scheduler.memory)
+        client = _Client(
+            request=request,
+            sink=sink,
+            answer=Answer(request, self.tokenizer, self._stop_ids, submitted=time.monotonic()),
+            job=Job(
+                id=request.id,
+                tokens=list(request.prompt),
+                prompt_len=len(request.prompt),
+                max_len=len(request.prompt) + request.sampling.max_tokens,
+            ),
+        )
+        most = self.config.max_running + self.config.max_waiting
+        with self._lock:
+            if self._closed:
+                raise ConfigError("the engine is closed and takes no more requests")
+            if request.id in self._inside:
+                raise ConfigError(f"request id {request.id!r} is in use; give each its own")
+            if len(self._inside) >= most:
+                raise QueueFull(f"the queue is full: {most} requests are inside; try again later")
+            self._inside.add(request.id)
+            self._inbox.put(client)
+
+    def cancel(self, request_id: str) -> None:
+        """End a request as "cancelled"; does nothing if it has ended already."""
+        with self._lock:
+            if not self._closed:
+                self._inbox.put(_Cancel(request_id=request_id))
+
+    def close(self) -> None:
+        """End every request as "cancelled" and wait for the thread; not to be called by a sink."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._inbox.put(_Close())
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Everything below runs on the engine's thread.
+
+    def _run(self) -> None:
+        reason: FinishReason = "error"
+        error: str | None = "the engine's thread failed; its traceback is in the log"
+        try:
+            while self._receive():
+                self._advance()
+            reason, error = "cancelled", None
+        finally:
+            self._shut_down(reason, error)
+
+    def _receive(self) -> bool:
+        """Take all messages, waiting for one if there is nothing to do; False at _Close."""
+        while not self._clients or not self._inbox.empty():
+            match self._inbox.get():
+                case _Client() as client:
+                    self._enter(client)
+                case _Cancel(request_id=request_id):
+                    if request_id in self._clients:
+                        client = self._clients[request_id]
+                        self._deliver([(client, client.answer.end("cancelled", time.monotonic()))])
+                case _Close():
+                    return False
+        return True
+
+    def _enter(self, client: _Client) -> None:
+        self._clients[client.request.id] = client
+        self._scheduler.add(client.job)
+
+    def _advance(self) -> None:
+        """One step: admit, compute, choose, free what has ended, deliver."""
+        for job in self._scheduler.admit():
+            self._clients[job.id].answer.admit(time.monotonic())
+        self._load = self._measure()
+        pieces = self._scheduler.plan()
+        try:
+            logits = self._runner.step(pieces)
+        # Whatever goes wrong in there, the other requests and the engine go on.
+        except Exception as error:
+            logger.exception("a step failed; the requests in it end with an error")
+            clients = [self._clients[piece.job.id] for piece in pieces]
+            self._deliver([(client, _failure(client, error)) for client in clients])
+            return
+        choosing = [self._clients[piece.job.id] for piece in pieces if piece.chooses]
+        chosen = [_choose(client, row) for client, row in zip(choosing, logits, strict=True)]
+        self._deliver(list(zip(choosing, chosen, strict=True)))
+
+    def _deliver(self, outputs: Sequence[tuple[_Client, Output]]) -> None:
+        for client, output in outputs:
+            if output.finish_reason is not None:
+                self._release(client)
+        self._load = self._measure()
+        for client, output in outputs:
+            try:
+                client.sink(output)
+            # A sink is not our code; one that fails must not take the others down.
+            except Exception:
+                logger.exception("the sink of request %r failed; it is dropped", client.request.id)
+                self._release(client)
+
+    def _release(self, client: _Client) -> None:
+        """Free everything a request holds; once is enough."""
+        if self._clients.get(client.request.id) is not client:
+            return
+        del self._clients[client.request.id]
+        self._scheduler.remove(client.job)
+        with self._lock:
+            self._inside.remove(client.request.id)
+
+    def _shut_down(self, reason: FinishReason, error: str | None) -> None:
+        with self._lock:
+            self._closed = True
+        while not self._inbox.empty():
+            message = self._inbox.get()
+            if isinstance(message, _Client):
+                self._enter(message)
+        now = time.monotonic()
+        clients = list(self._clients.values())
+        self._deliver([(client, client.answer.end(reason, now, error)) for client in clients])
+
+    def _measure(self) -> Load:
+        return Load(
+            running=len(self._scheduler.running),
+            waiting=len(self._scheduler.waiting),
+            free_slots=self._scheduler.memory.free_slots,
+            free_pages=self._scheduler.memory.free_pages,
+        )
+
+
+def _choose(client: _Client, logits: NDArray[np.float32]) -> Output:
+    """The next token of one request; only this request ends if its logits are of no use."""
+    job = client.job
+    try:
+        chosen = sample(
+            logits,
+            client.request.sampling,
+            choice=client.request.choice,
+            position=len(job.tokens),
+        )
+    except NonFiniteLogits as error:
+        logger.error("request %r ends with an error: %s", job.id, error)
+        return _failure(client, error)
+    job.tokens.append(chosen.token)
+    return client.answer.add(chosen, time.monotonic())
+
+
+def _failure(client: _Client, error: Exception) -> Output:
+    return client.answer.end("error", time.monotonic(), f"{type(error).__name__}: {error}")

@@ -1,0 +1,113 @@
+"""What goes into the engine and what comes out: frozen records, no torch.
+
+Assumes that prompts are already token ids (data/chat.py renders messages). Checks each record by
+itself; whether a request fits the model and the memory is the engine's to say (engine.py).
+"""
+
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Literal
+
+from naga.config.base import ConfigError
+
+FinishReason = Literal["stop", "length", "cancelled", "error"]
+
+
+class QueueFull(ConfigError):
+    """As many requests are inside the engine as it may hold; try again later (HTTP 429)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingParams:
+    """How tokens are chosen. ConfigError names the field that is out of range."""
+
+    temperature: float = 1.0
+    """0 chooses the most likely token (the lowest id among equals)."""
+    top_p: float = 1.0
+    """Keep the fewest most likely tokens whose probabilities reach top_p."""
+    top_k: int | None = None
+    """Keep the k most likely tokens; None keeps all."""
+    seed: int = 0
+    """Any 64-bit signed integer; the same request with the same seed gives the same tokens."""
+    max_tokens: int = 256
+    """Tokens to generate at most, the end token included."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the answer; matched on visible content only and never part of it."""
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.temperature) and self.temperature >= 0):
+            raise ConfigError(f"temperature must be finite and at least 0, not {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if self.top_k is not None and self.top_k < 1:
+            raise ConfigError(f"top_k must be at least 1, not {self.top_k}")
+        if not -(2**63) <= self.seed < 2**63:
+            raise ConfigError(f"seed must be a 64-bit signed integer, not {self.seed}")
+        if self.max_tokens < 1:
+            raise ConfigError(f"max_tokens must be at least 1, not {self.max_tokens}")
+        if "" in self.stop:
+            raise ConfigError("stop: an empty string would stop at once; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    id: str
+    prompt: tuple[int, ...]
+    """Token ids; at least one."""
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+    thinking: bool = False
+    """The prompt ends inside an open <think>."""
+    raw: bool = False
+    """Plain completion: everything generated is content."""
+    choice: int = 0
+    """Which of several answers to the same prompt this is: each has its own noise."""
+
+    def __post_init__(self) -> None:
+        if not self.prompt:
+            raise ConfigError("the prompt is empty: give at least one token")
+        if self.raw and self.thinking:
+            raise ConfigError("a raw request has no thinking: set only one of raw and thinking")
+        if not 0 <= self.choice < 2**63:
+            raise ConfigError(f"choice must be a non-negative 64-bit integer, not {self.choice}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    prompt_tokens: int
+    completion_tokens: int
+    """Every token chosen, the end token included."""
+    reasoning_tokens: int
+    """Those of them up to and including </think>."""
+    cached_tokens: int = 0
+    """Prompt tokens that were not computed again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timings:
+    """Seconds since submit, by a monotonic clock."""
+
+    queue_s: float
+    """Until the request got its memory (until its end, if it never did)."""
+    first_token_s: float | None
+    """Until the first token was chosen; None if none was."""
+    decode_tokens_per_s: float | None
+    """Tokens after the first, per second; None below two tokens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """One step of one request: at most one token and the text it released."""
+
+    request_id: str
+    token: int | None = None
+    """None where a request ends without choosing another one (cancelled, error)."""
+    logprob: float | None = None
+    """Natural log of the token's probability under the plain softmax: temperature 1, no masks."""
+    reasoning: str = ""
+    content: str = ""
+    finish_reason: FinishReason | None = None
+    """Set on the last output of a request, as are usage and timings."""
+    usage: Usage | None = None
+    timings: Timings | None = None
+    error: str | None = None
+    """One line, with finish_reason "error"."""

@@ -1,0 +1,42 @@
+"""Pieces of jobs -> tensors -> model -> logits. Owns the model and the pool of states.
+
+Assumes one caller thread. All pieces of a step go through one `model.step` over flat tokens; a
+row's result depends on its own tokens alone (the model's promise), so who shares a step is free.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from naga.engine.scheduler import Piece
+from naga.model.lm import HybridLM
+from naga.model.state import StatePool, place
+from naga.runtime import Runtime
+
+
+class Runner:
+    def __init__(self, model: HybridLM, runtime: Runtime, pool: StatePool) -> None:
+        self.pool = pool
+        self._model = model
+        self._device = runtime.device
+
+    @torch.inference_mode()
+    def step(self, pieces: Sequence[Piece]) -> NDArray[np.float32]:
+        """Compute every piece; logits (R, V) of the R pieces that choose, in their order."""
+        batch = place(
+            [len(piece.tokens) for piece in pieces],
+            [piece.start for piece in pieces],
+            [piece.slot for piece in pieces],
+            [piece.pages for piece in pieces],
+            self._device,
+        )
+        tokens = torch.tensor([token for piece in pieces for token in piece.tokens])
+        hidden = self._model.step(tokens.to(self._device), batch, self.pool)
+        ends = np.cumsum([len(piece.tokens) for piece in pieces]) - 1
+        rows = [int(end) for end, piece in zip(ends, pieces, strict=True) if piece.chooses]
+        if not rows:
+            return np.empty((0, self._model.config.vocab_size), np.float32)
+        logits = self._model.logits_rows(hidden[torch.tensor(rows, device=self._device)])
+        return np.asarray(logits.cpu())

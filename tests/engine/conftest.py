@@ -1,0 +1,125 @@
+"""Tiny random hybrids with every kind of layer, a small tokenizer, engines that get closed."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from hypothesis import settings
+
+from naga.config.model import (
+    AttentionConfig,
+    MambaConfig,
+    MlpConfig,
+    ModelConfig,
+    MoeConfig,
+    RopeConfig,
+)
+from naga.config.serve import EngineConfig
+from naga.data.tokenizer import Tokenizer, train_tokenizer
+from naga.engine.engine import Engine
+from naga.model.init import initialize
+from naga.model.lm import HybridLM, memory_dtype
+from naga.runtime import Runtime, make_runtime
+
+# A shared machine may pause any example for longer than hypothesis allows.
+settings.register_profile("naga", deadline=None)
+settings.load_profile("naga")
+
+# Odd sizes on purpose: vector tails are where rounding differs. `rotated` has RoPE, QK-norm, a
+# softmax router and an untied head, `plain` has none of these.
+CONFIGS = {
+    "rotated": ModelConfig(
+        pattern="ME*EM-M*E",
+        vocab_size=300,
+        hidden_dim=44,
+        max_positions=400,
+        tie_embeddings=False,
+        init_std=0.2,
+        attention=AttentionConfig(
+            num_heads=6, num_kv_heads=2, head_dim=14, rope=RopeConfig(), qk_norm=True
+        ),
+        mamba=MambaConfig(num_heads=6, head_dim=10, state_dim=14, num_groups=2),
+        mlp=MlpConfig(inner_dim=70, activation="relu2"),
+        moe=MoeConfig(num_experts=5, top_k=2, expert_dim=22, shared_dim=30),
+    ),
+    "plain": ModelConfig(
+        pattern="M*-ME",
+        vocab_size=300,
+        hidden_dim=32,
+        max_positions=400,
+        init_std=0.2,
+        attention=AttentionConfig(num_heads=4, num_kv_heads=1, head_dim=8),
+        mamba=MambaConfig(num_heads=3, head_dim=7, state_dim=16, num_groups=1),
+        mlp=MlpConfig(inner_dim=40),
+        moe=MoeConfig(num_experts=4, top_k=3, expert_dim=9, activation="relu2", router="sigmoid"),
+    ),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny products gain nothing from threads, and wait long for them on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    texts = ["The tenant shall pay the rent on the first day of each month.", "甲方应当支付租金。"]
+    return train_tokenizer(texts * 4, 300)
+
+
+def make_model(config: ModelConfig, dtype: torch.dtype) -> HybridLM:
+    model = HybridLM(config)
+    initialize(model, seed=1)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(False)
+        parameter.data = parameter.data.to(memory_dtype(name, dtype))
+    return model.eval()
+
+
+@pytest.fixture(scope="session", params=["float32", "bfloat16"])
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    return make_runtime("cpu", request.param)
+
+
+@pytest.fixture(scope="session", params=sorted(CONFIGS))
+def model(request: pytest.FixtureRequest, runtime: Runtime) -> HybridLM:
+    """Every config in every dtype."""
+    return make_model(CONFIGS[request.param], runtime.dtype)
+
+
+@pytest.fixture(scope="session")
+def small_runtime() -> Runtime:
+    return make_runtime("cpu", "float32")
+
+
+@pytest.fixture(scope="session")
+def small_model(small_runtime: Runtime) -> HybridLM:
+    """For tests of behaviour, where one model is enough."""
+    return make_model(CONFIGS["plain"], small_runtime.dtype)
+
+
+@pytest.fixture
+def fresh_model(small_runtime: Runtime) -> Callable[[str], HybridLM]:
+    """By the name of its config: a model of the test's own, whose weights it may change."""
+    return lambda name: make_model(CONFIGS[name], small_runtime.dtype)
+
+
+@pytest.fixture
+def open_engine(tokenizer: Tokenizer) -> Iterator[Callable[..., Engine]]:
+    """Makes engines, with memory poisoned by NaN, and closes them after the test."""
+    engines: list[Engine] = []
+
+    def open_one(model: HybridLM, runtime: Runtime, **changes: int) -> Engine:
+        config = EngineConfig.model_validate(
+            {"max_running": 4, "page_size": 16, "kv_tokens": 2048, "prefill_chunk": 32} | changes
+        )
+        engines.append(Engine(model, tokenizer, config, runtime))
+        return engines[-1]
+
+    yield open_one
+    for engine in engines:
+        engine.close()

@@ -1,0 +1,114 @@
+"""Gumbel-max draws from the softmax, within the masks, as a pure function of its arguments."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from naga.engine.request import SamplingParams
+from naga.engine.sampling import NonFiniteLogits, allowed, gumbel_noise, log_softmax, sample
+
+LOGITS = np.array([2.0, 1.0, 0.5, 0.0, -0.5, -1.0, -3.0, 1.0], np.float32)
+logits_rows = st.lists(st.integers(-40, 40), min_size=1, max_size=30).map(
+    lambda values: np.array(values, np.float32) / 8
+)
+
+
+def draw_many(params: SamplingParams, draws: int) -> NDArray[np.intp]:
+    """How often each token is drawn, over positions and choices."""
+    tokens = [
+        sample(LOGITS, params, choice=index % 3, position=index // 3).token
+        for index in range(draws)
+    ]
+    return np.bincount(tokens, minlength=len(LOGITS))
+
+
+def chi_square(counts: NDArray[np.intp], probs: NDArray[np.float64]) -> float:
+    expected = probs * counts.sum()
+    return float(((counts - expected) ** 2 / expected).sum())
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_draws_follow_the_softmax(temperature: float) -> None:
+    params = SamplingParams(temperature=temperature, seed=3)
+    probs = np.exp(log_softmax(LOGITS.astype(np.float64) / temperature))
+    # 99.9 % of true samples stay below 24.3 (7 degrees of freedom).
+    assert chi_square(draw_many(params, 6000), probs) < 24.3
+
+
+def test_draws_within_a_mask_follow_the_rest_renormalised() -> None:
+    probs = np.exp(log_softmax(LOGITS.astype(np.float64)))
+    # 0, 1, 7 are the most likely, ids 1 and 7 being equal.
+    counts = draw_many(SamplingParams(top_k=3, seed=5), 3000)
+    kept = [0, 1, 7]
+    assert counts.sum() == counts[kept].sum()
+    # 99.9 % below 13.8 (2 degrees of freedom).
+    assert chi_square(counts[kept], probs[kept] / probs[kept].sum()) < 13.8
+
+
+@given(logits_rows, st.integers(1, 40))
+def test_top_k_keeps_the_k_most_likely_lower_ids_first(row: NDArray[np.float32], k: int) -> None:
+    kept = allowed(row.astype(np.float64), top_k=k, top_p=1.0)
+    best = sorted(range(len(row)), key=lambda token: (-row[token], token))[:k]
+    assert kept.tolist() == sorted(best)
+
+
+@given(logits_rows, st.floats(0.01, 0.999), st.none() | st.integers(1, 40))
+def test_top_p_keeps_the_fewest_that_reach_it(
+    row: NDArray[np.float32], top_p: float, k: int | None
+) -> None:
+    kept = allowed(row.astype(np.float64), top_k=k, top_p=top_p)
+    best = sorted(range(len(row)), key=lambda token: (-row[token], token))[:k]
+    probs = np.exp(log_softmax(row[best].astype(np.float64)))
+    assert kept.tolist() == sorted(best[: len(kept)])
+    assert probs[: len(kept)].sum() >= top_p - 1e-12
+    assert probs[: len(kept) - 1].sum() < top_p + 1e-12
+
+
+@given(logits_rows, st.integers(-(2**63), 2**63 - 1), st.integers(0, 5), st.integers(0, 10**6))
+def test_a_draw_is_the_same_again_and_its_logprob_is_raw(
+    row: NDArray[np.float32], seed: int, choice: int, position: int
+) -> None:
+    params = SamplingParams(temperature=0.7, top_p=0.9, top_k=5, seed=seed)
+    first = sample(row, params, choice=choice, position=position)
+    assert sample(row.copy(), params, choice=choice, position=position) == first
+    assert first.logprob == log_softmax(row.astype(np.float64))[first.token]
+
+
+@given(logits_rows)
+def test_temperature_zero_is_the_lowest_of_the_most_likely(row: NDArray[np.float32]) -> None:
+    chosen = sample(row, SamplingParams(temperature=0), choice=0, position=0)
+    assert chosen.token == row.tolist().index(row.max())
+
+
+@given(logits_rows)
+def test_a_tiny_temperature_chooses_among_the_most_likely(row: NDArray[np.float32]) -> None:
+    chosen = sample(row, SamplingParams(temperature=1e-300), choice=0, position=0)
+    assert row[chosen.token] == row.max()
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"choice": 1}, {"position": 8}], ids=str)
+def test_seed_choice_and_position_each_change_the_noise(other: dict[str, int]) -> None:
+    base = {"seed": 0, "choice": 0, "position": 7}
+    noise = [gumbel_noise(64, **given) for given in (base, base | other)]
+    assert not set(noise[0]) & set(noise[1])
+
+
+def test_neighbouring_positions_share_no_noise() -> None:
+    # 100 000 tokens use 25 000 counter blocks; the next position starts beyond them.
+    noise = [gumbel_noise(100_000, seed=0, choice=0, position=p) for p in (5, 6)]
+    assert not set(noise[0]) & set(noise[1])
+
+
+def test_a_tokens_noise_does_not_depend_on_the_vocabulary_size() -> None:
+    long, short = (gumbel_noise(size, seed=9, choice=2, position=4) for size in (1000, 10))
+    assert long[:10].tolist() == short.tolist()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_are_refused(bad: float) -> None:
+    row = LOGITS.copy()
+    row[3] = bad
+    with pytest.raises(NonFiniteLogits, match="position 12"):
+        sample(row, SamplingParams(), choice=0, position=12)
