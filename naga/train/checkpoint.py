@@ -45,16 +45,19 @@ def save_checkpoint(
 ) -> Path:
     """Write `folder`/step-NNNNNN atomically, then drop all but the `keep` newest."""
     final = folder / f"step-{state.step:06d}"
-    beside = folder / f".{final.name}.tmp"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    save_file(model.state_dict(), beside / "model.safetensors")
-    save_file(_moments(model, optimizer), beside / "optimizer.safetensors")
-    (beside / "trainer.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
-    for path in (*beside.iterdir(), beside):
-        _fsync(path)
-    beside.rename(final)
-    _fsync(folder)
+    beside = _hidden(final)
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        save_file(model.state_dict(), beside / "model.safetensors")
+        save_file(_moments(model, optimizer), beside / "optimizer.safetensors")
+        (beside / "trainer.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+        for path in (*beside.iterdir(), beside):
+            _fsync(path)
+        beside.rename(final)
+        _fsync(folder)
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{final}: cannot be written: {error}") from None
     for old in list_checkpoints(folder)[:-keep]:
         _remove(old)
     return final
@@ -126,9 +129,12 @@ def _moments(model: nn.Module, optimizer: AdamW) -> dict[str, Tensor]:
 
 def _remove(path: Path) -> None:
     """Hide first, so that a kill halfway never leaves a torn folder under a good name."""
-    hidden = path.with_name(f".{path.name}.tmp")
-    path.rename(hidden)
-    shutil.rmtree(hidden)
+    path.rename(_hidden(path))
+    shutil.rmtree(_hidden(path))
+
+
+def _hidden(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
 
 
 def _fsync(path: Path) -> None:

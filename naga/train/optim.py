@@ -13,21 +13,17 @@ from torch.optim import AdamW
 from naga.config.train import OptimConfig
 from naga.model.lm import HybridLM
 
-# The last one or two parts of a parameter's name.
-DECAYED = frozenset(
-    {
-        *("embed.weight", "head.weight"),
-        *("in_proj.weight", "out_proj.weight"),
-        *("q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight"),
-        *("up.weight", "down.weight", "router.weight", "experts.up", "experts.down"),
-    }
-)
-NOT_DECAYED = frozenset(
-    {
-        *("norm.weight", "q_norm.weight", "k_norm.weight"),
-        *("conv.weight", "conv.bias", "mixer.A_log", "mixer.D", "mixer.dt_bias"),
-    }
-)
+# By the last two parts of a parameter's name.
+DECAYED = frozenset((
+    "embed.weight", "head.weight",
+    "in_proj.weight", "out_proj.weight",
+    "q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight",
+    "up.weight", "down.weight", "router.weight", "experts.up", "experts.down",
+))  # fmt: skip
+NOT_DECAYED = frozenset((
+    "norm.weight", "q_norm.weight", "k_norm.weight",
+    "conv.weight", "conv.bias", "mixer.A_log", "mixer.D", "mixer.dt_bias",
+))  # fmt: skip
 
 
 def decays(name: str) -> bool:

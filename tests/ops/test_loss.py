@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from naga.ops.loss import cross_entropy, cross_entropy_reference
 from naga.ops.loss.chunked import cross_entropy as chunked
@@ -42,6 +43,28 @@ def test_bfloat16_hidden_keeps_a_float32_weight_gradient() -> None:
     assert [grad.dtype for grad in grads] == [torch.bfloat16, torch.float32]
     torch.testing.assert_close(loss, expected, rtol=1e-3, atol=0)
     torch.testing.assert_close(grads, expected_grads, rtol=0.05, atol=0.05)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes the size of the largest tensor any operation makes, in elements."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self.elements = max(self.elements, result.numel())
+        return result
+
+
+def test_no_tensor_is_larger_than_one_chunk_of_logits() -> None:
+    hidden, weight, targets, mask = inputs()
+    with LargestTensor() as plain:
+        cross_entropy_reference(hidden, weight, targets, mask, denominator=1.0).backward()
+    with LargestTensor() as largest:
+        chunked(hidden, weight, targets, mask, denominator=1.0, chunk_rows=13).backward()
+    assert plain.elements == T * V
+    assert largest.elements == 13 * V
 
 
 def test_masked_rows_cannot_spoil_the_loss() -> None:

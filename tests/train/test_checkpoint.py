@@ -97,6 +97,20 @@ def test_a_save_that_dies_leaves_the_last_good_one(
     assert load_checkpoint(good, model, optimizer) == STATE
 
 
+def test_a_full_disk_is_one_clear_line(
+    model_config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, optimizer = trained(model_config, seed=0)
+
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "_fsync", full)
+    with pytest.raises(ConfigError, match=r"step-000003: cannot be written: .*No space left"):
+        save_checkpoint(tmp_path, STATE, model, optimizer, keep=1)
+    assert list_checkpoints(tmp_path) == []
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "trainer.json"])
 def test_a_broken_file_is_named(model_config: ModelConfig, tmp_path: Path, name: str) -> None:
     model, optimizer = trained(model_config, seed=0)

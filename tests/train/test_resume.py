@@ -33,7 +33,8 @@ from naga.config.train import PretrainConfig
 from naga.runtime import make_runtime
 from naga.train.pretrain import pretrain
 torch.set_num_threads(1)
-pretrain(load_config(PretrainConfig, Path(sys.argv[1])), make_runtime("cpu", "float32"))
+config = load_config(PretrainConfig, Path(sys.argv[1]))
+pretrain(config, make_runtime("cpu", config.dtype))
 """
 
 
@@ -87,14 +88,14 @@ def test_the_same_config_gives_the_same_run(
 def test_killed_and_resumed_equals_uninterrupted(
     pretrain_config: MakeConfig, tmp_path: Path
 ) -> None:
-    schedule = {"steps": 60, "warmup_steps": 2, "decay_steps": 20}
+    changes = {"schedule": {"steps": 60, "decay_steps": 20}, "dtype": "bfloat16"}
+    runtime = make_runtime("cpu", "bfloat16")
     run_dir, straight = tmp_path / "run", tmp_path / "straight"
-    pretrain(pretrain_config(schedule=schedule, run_dir=str(straight)), CPU)
+    pretrain(pretrain_config(**changes, run_dir=str(straight)), runtime)
     kill_after(run_dir, straight / "config.toml", rows=15)
     (run_dir / "checkpoints" / ".step-000099.tmp").mkdir()
-    survived = len(Run(path=run_dir).read())
-    assert survived < 60
-    pretrain(pretrain_config(schedule=schedule), CPU)
+    assert len(Run(path=run_dir).read()) < 60
+    pretrain(pretrain_config(**changes), runtime)
     assert_same_run(straight, run_dir)
     assert not list((run_dir / "checkpoints").glob(".*"))
 

@@ -50,12 +50,14 @@ class _CrossEntropy(torch.autograd.Function):
         chunk_rows: int,
     ) -> Tensor:
         matrix = weight.to(hidden.dtype)
+        wide = matrix.float()
         needs_hidden, needs_weight = ctx.needs_input_grad[:2]
         grad_hidden = torch.empty_like(hidden) if needs_hidden else None
         grad_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         for rows in _chunks(hidden.shape[0], chunk_rows):
-            loss, grad = _chunk(hidden[rows], matrix, targets[rows], denominator, logits_divisor)
+            wide_rows = hidden[rows].float() / logits_divisor
+            loss, grad = _chunk(wide_rows @ wide.T, targets[rows], denominator * logits_divisor)
             total += loss
             grad = grad.to(hidden.dtype)
             if grad_hidden is not None:
@@ -76,20 +78,15 @@ def _chunks(num_rows: int, chunk_rows: int) -> Iterator[slice]:
     return (slice(start, start + chunk_rows) for start in range(0, num_rows, chunk_rows))
 
 
-def _chunk(
-    hidden: Tensor, matrix: Tensor, targets: Tensor, denominator: float, logits_divisor: float
-) -> tuple[Tensor, Tensor]:
-    """Summed loss of these rows, and the gradient of the mean loss by their undivided logits."""
+def _chunk(logits: Tensor, targets: Tensor, denominator: float) -> tuple[Tensor, Tensor]:
+    """Summed loss of these rows, and its gradient by their undivided logits over `denominator`."""
     index = targets.unsqueeze(1)
-    logits = (hidden @ matrix.T).float()
-    if logits_divisor != 1.0:
-        logits /= logits_divisor
     # Spelled out, in place: torch's logsumexp costs three times the exponentials themselves.
     logits -= logits.amax(dim=1, keepdim=True)
     target_logits = logits.gather(1, index)
     total = logits.exp_().sum(dim=1, keepdim=True)
     loss = (total.log() - target_logits).sum()
-    scale = 1.0 / (denominator * logits_divisor)
+    scale = 1.0 / denominator
     grad = logits.mul_(scale / total)
     grad.scatter_add_(1, index, torch.full_like(total, -scale))
     return loss, grad

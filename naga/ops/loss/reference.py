@@ -15,6 +15,7 @@ def cross_entropy_reference(
     logits_divisor: float = 1.0,
 ) -> Tensor:
     """See the package's contract."""
-    logits = functional.linear(hidden, weight.to(hidden.dtype)).float() / logits_divisor
+    wide = weight.to(hidden.dtype).float()
+    logits = functional.linear(hidden.float() / logits_divisor, wide)
     losses = functional.cross_entropy(logits, targets, reduction="none")
     return torch.where(loss_mask, losses, 0.0).sum() / denominator
