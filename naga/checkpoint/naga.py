@@ -1,0 +1,63 @@
+"""naga: the layout of last resort, for models that no public model type can describe.
+
+config.json is ModelConfig itself beside model_type, tensors keep their in-memory names and shapes.
+Only naga opens it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from naga.checkpoint.fields import INERT, Fields
+from naga.checkpoint.layout import Layout, Weight
+from naga.config.load import parse_config
+from naga.config.model import ModelConfig
+
+NAME = "naga"
+MAMBA = (
+    "in_proj.weight", "conv.weight", "conv.bias", "dt_bias", "A_log", "D", "norm.weight",
+    "out_proj.weight",
+)  # fmt: skip
+ATTENTION = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight")
+MLP = ("up.weight", "down.weight")
+MOE = ("router.weight", "experts.up", "experts.down")
+
+
+def weights(config: ModelConfig) -> tuple[Weight, ...]:
+    names = ["embed.weight", "norm.weight"]
+    for index, letter in enumerate(config.layers):
+        names.append(f"layers.{index}.norm.weight")
+        names += [f"layers.{index}.mixer.{name}" for name in _mixer_names(config, letter)]
+    if not config.tie_embeddings:
+        names.append("head.weight")
+    return tuple(Weight(name, name) for name in names)
+
+
+def _mixer_names(config: ModelConfig, letter: str) -> tuple[str, ...]:
+    if letter == "M":
+        return MAMBA
+    if letter == "-":
+        return MLP
+    if letter == "*":
+        normed = config.attention is not None and config.attention.qk_norm
+        return (*ATTENTION, "q_norm.weight", "k_norm.weight") if normed else ATTENTION
+    assert config.moe is not None, "a pattern with E has a moe section"
+    bias = ("router.bias",) if config.moe.router == "sigmoid" else ()
+    shared = tuple(f"shared.{name}" for name in MLP) if config.moe.shared_dim else ()
+    return (*MOE, *bias, *shared)
+
+
+def refusals(config: ModelConfig) -> Iterator[str]:
+    """None: whatever ModelConfig says, this layout says."""
+    yield from ()
+
+
+def read(fields: Fields) -> ModelConfig:
+    fields.ignore(*INERT)
+    return parse_config(ModelConfig, fields.rest(), fields.source)
+
+
+def write(config: ModelConfig) -> dict[str, Any]:
+    return {"model_type": NAME, "architectures": [], **config.model_dump(mode="json")}
+
+
+LAYOUT = Layout(model_type=NAME, refusals=refusals, read=read, write=write, weights=weights)

@@ -1,0 +1,199 @@
+"""A model -> a checkpoint folder, whole or not at all.
+
+Everything is written and put on the disk in a hidden folder beside the target, which then takes the
+target's name; a former checkpoint there is kept until that has happened. So a kill at any instant
+leaves the old folder, the new one, or (between two renames) the old one as .NAME.previous.
+Assumes one writer per folder. Matrices are stored in one dtype, everything else in float32.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from naga.checkpoint.config import CONFIG_FILE, layout_for
+from naga.checkpoint.fields import to_json
+from naga.checkpoint.layout import Layout, Part
+from naga.checkpoint.load import INDEX_FILE, WEIGHTS_FILE, memory_shapes, meta_model
+from naga.config.base import ConfigError
+from naga.config.model import ModelConfig
+from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
+from naga.model.lm import memory_dtype
+from naga.runtime import DTYPES
+
+SHARD_BYTES = 4_000_000_000
+GENERATION_FILE = "generation_config.json"
+
+# A folder that holds anything else is not overwritten.
+OWN_FILES = (
+    CONFIG_FILE, GENERATION_FILE, INDEX_FILE, "*.safetensors", "tokenizer.json",
+    "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stored:
+    """One tensor to write; converted when its file is."""
+
+    part: Part
+    source: Tensor
+    dtype: torch.dtype
+
+    @property
+    def num_bytes(self) -> int:
+        return self.source.numel() * self.dtype.itemsize
+
+    def tensor(self) -> Tensor:
+        return self.source.detach().to("cpu", self.dtype).reshape(self.part.shape).contiguous()
+
+
+def save_model(
+    path: Path,
+    config: ModelConfig,
+    tensors: Mapping[str, Tensor],
+    *,
+    dtype: torch.dtype,
+    tokenizer: Tokenizer | None,
+    layout: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> None:
+    """Write the folder `path`, atomically; `tensors` under in-memory names, as in a state_dict.
+
+    `layout` None means `choose_layout(config)`. Weights beyond `shard_bytes` go into several files.
+    ConfigError for a layout that cannot express the config, a folder that is no checkpoint, a full
+    disk.
+    """
+    chosen = layout_for(config, layout)
+    target = path.resolve()
+    _refuse_foreign(target)
+    if tokenizer is not None and tokenizer.vocab_size > config.vocab_size:
+        raise ConfigError(
+            f"the tokenizer has {tokenizer.vocab_size} tokens, the model only {config.vocab_size}"
+        )
+    stored = list(_stored(chosen, config, tensors, dtype))
+    ids = _token_ids(tokenizer)
+    names = {value: key for key, value in DTYPES.items()}
+    fresh = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        written = {**chosen.write(config), **ids, "dtype": names[dtype]}
+        (fresh / CONFIG_FILE).write_text(to_json(written), encoding="utf-8")
+        (fresh / GENERATION_FILE).write_text(to_json(ids), encoding="utf-8")
+        _write_tensors(fresh, stored, shard_bytes)
+        if tokenizer is not None:
+            tokenizer.save(fresh)
+        _replace(fresh, target)
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{path}: cannot be written: {error}") from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _refuse_foreign(target: Path) -> None:
+    if target.exists() and not target.is_dir():
+        raise ConfigError(f"{target}: is a file; give a folder")
+    for file in sorted(target.iterdir()) if target.is_dir() else ():
+        if not any(file.match(pattern) for pattern in OWN_FILES):
+            raise ConfigError(
+                f"{target}: holds {file.name}, which is no part of a checkpoint; "
+                "give a new or empty folder, so that nothing is lost"
+            )
+
+
+def _stored(
+    layout: Layout, config: ModelConfig, tensors: Mapping[str, Tensor], dtype: torch.dtype
+) -> Iterator[Stored]:
+    shapes = memory_shapes(meta_model(config))
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    assert found == shapes, (
+        f"not the tensors of this config: {set(found.items()) ^ {*shapes.items()}}"
+    )
+    for weight in layout.weights(config):
+        tensor, kept = tensors[weight.name], stored_dtype(weight.name, dtype)
+        for part in weight.parts(shapes[weight.name]):
+            source = tensor if part.index is None else tensor[part.index]
+            yield Stored(part=part, source=source, dtype=kept)
+
+
+def stored_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
+    """The dtype on disk: as in memory, except that embedding and head are stored in `dtype` too."""
+    return dtype if name in ("embed.weight", "head.weight") else memory_dtype(name, dtype)
+
+
+def _token_ids(tokenizer: Tokenizer | None) -> dict[str, Any]:
+    """What ends and pads a text. null is said aloud: transformers would assume ids of its own."""
+    if tokenizer is None or not tokenizer.is_chat():
+        return {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+    end, end_of_text = tokenizer.control_id(END), tokenizer.control_id(END_OF_TEXT)
+    return {
+        "bos_token_id": end_of_text,
+        "eos_token_id": [end, end_of_text],
+        "pad_token_id": end_of_text,
+    }
+
+
+def _write_tensors(folder: Path, stored: list[Stored], shard_bytes: int) -> None:
+    shards = _split(stored, shard_bytes)
+    if len(shards) == 1:
+        _write_file(folder / WEIGHTS_FILE, stored)
+        return
+    places = {}
+    for number, shard in enumerate(shards, start=1):
+        name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        _write_file(folder / name, shard)
+        places.update({item.part.stored: name for item in shard})
+    total = sum(item.num_bytes for item in stored)
+    index = {"metadata": {"total_size": total}, "weight_map": places}
+    (folder / INDEX_FILE).write_text(to_json(index), encoding="utf-8")
+
+
+def _write_file(file: Path, stored: list[Stored]) -> None:
+    # transformers refuses a file that does not say who made it.
+    save_file({item.part.stored: item.tensor() for item in stored}, file, {"format": "pt"})
+
+
+def _split(stored: list[Stored], shard_bytes: int) -> list[list[Stored]]:
+    """In order, each shard as full as it may be; a tensor larger than a shard has its own."""
+    shards: list[list[Stored]] = [[]]
+    room = shard_bytes
+    for item in stored:
+        if shards[-1] and item.num_bytes > room:
+            shards.append([])
+            room = shard_bytes
+        shards[-1].append(item)
+        room -= item.num_bytes
+    return shards
+
+
+def _replace(fresh: Path, target: Path) -> None:
+    """Put `fresh` on the disk and give it the target's name."""
+    for path in (*fresh.iterdir(), fresh):
+        _sync(path)
+    previous = target.with_name(f".{target.name}.previous")
+    if target.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        target.rename(previous)
+    try:
+        fresh.rename(target)
+    except OSError:
+        if previous.exists():
+            previous.rename(target)
+        raise
+    _sync(target.parent)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,77 @@
+"""recipes/models: each preset parses, and its structure adds up to what its makers publish."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from naga.checkpoint.config import choose_layout, layout_for
+from naga.checkpoint.load import memory_shapes, meta_model
+from naga.config.load import load_config
+from naga.config.model import ModelConfig
+from naga.model.account import account
+
+FOLDER = Path(__file__).parents[2] / "recipes" / "models"
+# Total parameters, how far off they may be, and where they are published.
+PUBLISHED = {
+    "turbos-560b": (560e9, 0.02 * 560e9, "arXiv 2505.15431, section 2"),
+    "nemotron-3-nano": (31.6e9, 0.005 * 31.6e9, "Nemotron 3 Nano technical report: 31.6B"),
+    "nemotron-h-56b": (56e9, 0.5e9, "arXiv 2504.03624: 56B, no further digit"),
+    "granite-4.0-h-350m": (340e6, 0.005 * 340e6, "Granite 4.0 Nano model card: 340M"),
+    "granite-4.0-h-1b": (1.5e9, 0.05e9, "Granite 4.0 Nano model card: 1.5B, no further digit"),
+    "granite-4.0-h-tiny": (7e9, 0.5e9, "Granite 4.0 model card: 7B, no further digit"),
+}
+LAYERS = {
+    "turbos-560b": (57, 7, 0, 64),
+    "nemotron-3-nano": (23, 6, 0, 23),
+    "nemotron-h-56b": (54, 10, 54, 0),
+    "granite-4.0-h-350m": (28, 4, 32, 0),
+    "granite-4.0-h-1b": (36, 4, 40, 0),
+    "granite-4.0-h-tiny": (36, 4, 0, 40),
+}
+NAMES = sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def preset(name: str) -> ModelConfig:
+    return load_config(ModelConfig, FOLDER / f"{name}.toml")
+
+
+def num_parameters(config: ModelConfig) -> int:
+    return sum(torch.Size(shape).numel() for shape in memory_shapes(meta_model(config)).values())
+
+
+def test_every_preset_has_a_published_total() -> None:
+    assert sorted(PUBLISHED) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_total_is_the_published_one(name: str) -> None:
+    total, tolerance, _ = PUBLISHED[name]
+    found = num_parameters(preset(name))
+    assert found == account(preset(name)).parameters
+    assert abs(found - total) <= tolerance
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_layers_are_the_published_ones(name: str) -> None:
+    config = preset(name)
+    assert tuple(config.count(letter) for letter in "M*-E") == LAYERS[name]
+    assert config.layers[0] == "M", "a leading attention layer without positions sees no order"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "turbos-560b"])
+def test_transformers_counts_the_same(name: str) -> None:
+    config = preset(name)
+    written = layout_for(config, None).write(config)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**written))
+    buffers = sum(tensor.numel() for key, tensor in model.named_buffers() if key.endswith("bias"))
+    assert sum(t.numel() for t in model.parameters()) + buffers == num_parameters(config)
+
+
+def test_turbos_is_as_active_as_published() -> None:
+    """56B of 560B; QK-norm and a head_dim of its own leave it to the naga layout."""
+    config = preset("turbos-560b")
+    assert abs(account(config).active_parameters - 56e9) <= 0.02 * 56e9
+    assert choose_layout(config) == "naga"

@@ -1,0 +1,128 @@
+"""Tiny random models for the checkpoint tests: no parameter has a value that hides a fault."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from naga.config.base import Config
+from naga.config.model import (
+    AttentionConfig,
+    MambaConfig,
+    MlpConfig,
+    ModelConfig,
+    MoeConfig,
+    RopeConfig,
+)
+from naga.model.lm import HybridLM
+from naga.model.state import StatePool, pack, place
+from naga.runtime import make_runtime
+
+RUNTIME = make_runtime("cpu", "float32")
+MAMBA = MambaConfig(num_heads=8, head_dim=8, state_dim=16, num_groups=2, chunk_size=8)
+ATTENTION = AttentionConfig(num_heads=4, num_kv_heads=2, head_dim=8)
+SIGMOID_MOE = MoeConfig(
+    num_experts=6,
+    top_k=2,
+    expert_dim=12,
+    shared_dim=20,
+    activation="relu2",
+    router="sigmoid",
+    routed_scale=2.5,
+)
+BASE = ModelConfig(
+    pattern="M-", vocab_size=96, hidden_dim=32, max_positions=128, mamba=MAMBA,
+    mlp=MlpConfig(inner_dim=24),
+)  # fmt: skip
+
+
+def vary(config: ModelConfig, **changes: object) -> ModelConfig:
+    """A copy with other values, checked like any config."""
+    plain = {k: v.model_dump() if isinstance(v, Config) else v for k, v in changes.items()}
+    return ModelConfig.model_validate({**config.model_dump(), **plain})
+
+
+def vary_moe(moe: MoeConfig, **changes: object) -> MoeConfig:
+    return MoeConfig.model_validate({**moe.model_dump(), **changes})
+
+
+GRANITE_MOE = vary(
+    BASE,
+    pattern="ME ME *E ME",
+    attention=AttentionConfig(
+        num_heads=4, num_kv_heads=2, head_dim=8, scale=0.2, rope=RopeConfig(theta=500.0)
+    ),
+    mlp=None,
+    moe=MoeConfig(num_experts=6, top_k=2, expert_dim=12, shared_dim=20, balance_loss=0.01),
+    tie_embeddings=False,
+    embedding_multiplier=3.0,
+    residual_multiplier=0.4,
+    logits_divisor=0.5,
+)
+GRANITE_DENSE = vary(BASE, pattern="M- *- M-", attention=ATTENTION, norm_eps=1e-6)
+NEMOTRON = vary(
+    BASE,
+    pattern="M*-ME*E",
+    tie_embeddings=False,
+    attention=AttentionConfig(num_heads=4, num_kv_heads=2, head_dim=16),
+    mlp=MlpConfig(inner_dim=40, activation="relu2"),
+    moe=SIGMOID_MOE,
+)
+NEMOTRON_DENSE = vary(NEMOTRON, pattern="M-M*-", moe=None)
+NAGA = vary(
+    BASE,
+    pattern="*M-E",
+    attention=AttentionConfig(num_heads=2, num_kv_heads=1, head_dim=8, qk_norm=True),
+    moe=MoeConfig(num_experts=4, top_k=2, expert_dim=8, router="sigmoid", bias_update=0.001),
+)
+EVERY = {
+    "granitemoehybrid-moe": GRANITE_MOE,
+    "granitemoehybrid-dense": GRANITE_DENSE,
+    "nemotron_h-moe": NEMOTRON,
+    "nemotron_h-dense": NEMOTRON_DENSE,
+    "naga": NAGA,
+}
+
+
+def randomize(parameters: Iterator[tuple[str, Tensor]], seed: int) -> None:
+    """Values in ranges of trained models; dt from very small to large, decays of all lengths."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in parameters:
+        noise = torch.randn(tensor.shape, generator=generator)
+        uniform = torch.rand(tensor.shape, generator=generator)
+        if name.endswith("A_log"):
+            noise = (uniform * 15 + 1).log()
+        elif name.endswith("dt_bias"):
+            noise = uniform * 9 - 8
+        elif name.endswith(("norm.weight", "layernorm.weight", "norm_f.weight", ".D")):
+            noise = 1 + 0.3 * noise
+        elif "conv" in name:
+            noise = 0.5 * noise
+        else:
+            noise = 0.2 * noise
+        with torch.no_grad():
+            tensor.copy_(noise)
+
+
+def random_model(config: ModelConfig, seed: int) -> HybridLM:
+    model = HybridLM(config)
+    randomize(iter(model.state_dict().items()), seed)
+    return model.requires_grad_(False).eval()
+
+
+def forward_logits(model: HybridLM, tokens: Tensor) -> Tensor:
+    """(T, V) by the training form."""
+    output = model(tokens, pack([len(tokens)], "cpu"), torch.float32)
+    return model.logits(output.hidden)
+
+
+def step_logits(model: HybridLM, tokens: Tensor) -> Tensor:
+    """(T, V) by the row form."""
+    pool = StatePool.create(model.config, RUNTIME, num_slots=1, num_pages=8, page_size=16)
+    batch = place([len(tokens)], [0], [0], [range(8)], "cpu")
+    return model.logits_rows(model.step(tokens, batch, pool))
+
+
+def random_tokens(config: ModelConfig, count: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(config.vocab_size, (count,), generator=generator)
