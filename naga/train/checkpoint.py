@@ -65,7 +65,8 @@ def save_checkpoint(
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
-    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+    found = {path.name.removeprefix("step-"): path for path in folder.glob("step-*")}
+    return [found[number] for number in sorted(filter(str.isdecimal, found), key=int)]
 
 
 def remove_incomplete(folder: Path) -> None:

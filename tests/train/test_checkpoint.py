@@ -75,7 +75,9 @@ def test_the_newest_are_kept_in_order(model_config: ModelConfig, tmp_path: Path)
     for step in (8, 9, 10, 1_000_000):
         save_checkpoint(tmp_path, replace(STATE, step=step), model, optimizer, keep=2)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["step-000010", "step-1000000"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000010", "step-1000000"]
+    assert len(list(tmp_path.iterdir())) == 2
+    (tmp_path / "step-000010-copy").mkdir()
+    assert len(list_checkpoints(tmp_path)) == 2
 
 
 def test_a_save_that_dies_leaves_the_last_good_one(
