@@ -33,9 +33,7 @@ def read_layout(path: Path) -> tuple[Layout, ModelConfig]:
         raise ConfigError(f"{file}: model_type is {name!r}; naga reads {', '.join(known)}")
     config = known[name].read(Fields(data, str(file)))
     if account(config).parameters > MAX_PARAMETERS:
-        raise ConfigError(
-            f"{file}: describes more than {MAX_PARAMETERS:.0e} parameters; one of its sizes is wrong"
-        )
+        raise ConfigError(f"{file}: describes more than {MAX_PARAMETERS:.0e} parameters")
     return known[name], config
 
 

@@ -33,16 +33,16 @@ class Fields:
 
     def integer(self, key: str, default: int | None = None) -> int:
         value = self._take(key, default)
-        if isinstance(value, bool) or not isinstance(value, int):
-            self.fail(f"{key} must be a whole number, not {value!r}")
-        return value
+        if not _is_integer(value):
+            self.fail(f"{key} must be a whole number of 64 bits, not {value!r:.40}")
+        return int(value)
 
     def number(self, key: str, default: float | None = None) -> float:
         value = self._take(key, default)
-        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        if _is_integer(value):
             return float(value)
         if not isinstance(value, float):
-            self.fail(f"{key} must be a number, not {value!r}")
+            self.fail(f"{key} must be a number, not {value!r:.40}")
         return value
 
     def flag(self, key: str, default: bool) -> bool:
@@ -120,6 +120,10 @@ class Fields:
         if key not in self._left and default is None:
             self.fail(f"missing key {key!r}")
         return self._left.pop(key, default)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def read_json(path: Path) -> dict[str, Any]:

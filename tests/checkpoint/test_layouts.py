@@ -255,7 +255,11 @@ MISREAD = [
     ),
     ("granitemoehybrid", {"mamba_d_head": 16}, "mamba_d_head = 16 is not supported"),
     ("granitemoehybrid", {"quantization_config": {"bits": 4}}, "unknown: quantization_config"),
-    ("granitemoehybrid", {"hidden_size": "32"}, "hidden_size must be a whole number, not '32'"),
+    (
+        "granitemoehybrid",
+        {"hidden_size": "32"},
+        "hidden_size must be a whole number of 64 bits, not '32'",
+    ),
     ("granitemoehybrid", {"hidden_size": None}, "missing key 'hidden_size'"),
     ("granitemoehybrid", {"num_key_value_heads": 3}, "must be a multiple of num_kv_heads"),
     ("granitemoehybrid", {"tie_word_embeddings": 1}, "tie_word_embeddings must be true or false"),
