@@ -1,0 +1,271 @@
+"""From engine outputs to OpenAI's answers: one completion object, or a stream of chunks.
+
+A Feed owns the engine requests of one HTTP call (one per choice): it brings their outputs from the
+engine's thread into the event loop and cancels what is unfinished when it is closed. Shapes are
+OpenAI's; our additions: `reasoning_content` and `reasoning` (the same text under both names in
+use), `logprobs.reasoning`, `seed` and `timings`. Does not parse requests and knows no routes.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from naga.config.base import ConfigError
+from naga.data.tokenizer import END_THINK, Tokenizer
+from naga.engine.engine import Engine
+from naga.engine.request import Output, Request
+from naga.server.protocol import ApiError
+
+Json = dict[str, Any]
+logger = logging.getLogger(__name__)
+DONE = b"data: [DONE]\n\n"
+
+
+class Feed:
+    """Outputs of several engine requests in the order they come: `async for choice, output`."""
+
+    def __init__(self, engine: Engine, requests: Sequence[Request]) -> None:
+        """Submit all; ConfigError (of it QueueFull) if one is refused, and then none stays."""
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[Output] = asyncio.Queue()
+        self._choice_of: dict[str, int] = {}
+        try:
+            for request in requests:
+                engine.submit(request, self._sink)
+                self._choice_of[request.id] = request.choice
+        except ConfigError:
+            self.close()
+            raise
+
+    def _sink(self, output: Output) -> None:
+        """Runs on the engine's thread."""
+        # A closed loop means that the process is ending and nobody is left to read this.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, output)
+
+    async def __aiter__(self) -> AsyncIterator[tuple[int, Output]]:
+        while self._choice_of:
+            output = await self._queue.get()
+            choice = self._choice_of[output.request_id]
+            if output.finish_reason is not None:
+                del self._choice_of[output.request_id]
+            yield choice, output
+
+    def close(self) -> None:
+        """Cancel what still runs."""
+        for request_id in self._choice_of:
+            self._engine.cancel(request_id)
+        self._choice_of.clear()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What every object of one reply says, and what shapes it."""
+
+    id: str
+    created: int
+    """Unix time, seconds."""
+    model: str
+    fingerprint: str
+    """Package version and dtype: what the same seed needs to give the same text."""
+    seed: int
+    num_choices: int
+    thinking: bool
+    logprobs: bool
+    include_usage: bool
+    """Only for a stream."""
+    user: str | None
+    """The client's name for its end user, for the request log."""
+
+    def wrap(self, kind: str, choices: list[Json]) -> Json:
+        return {
+            "id": self.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": self.fingerprint,
+            "seed": self.seed,
+            "choices": choices,
+        }
+
+
+@dataclass(kw_only=True)
+class Choice:
+    """One answer as it grows."""
+
+    index: int
+    in_reasoning: bool
+    reasoning: list[str] = field(default_factory=list)
+    content: list[str] = field(default_factory=list)
+    reasoning_logprobs: list[Json] = field(default_factory=list)
+    content_logprobs: list[Json] = field(default_factory=list)
+    last: Output | None = None
+    """The final output: why it ended, usage, timings."""
+
+    def add(self, output: Output, tokenizer: Tokenizer) -> Json:
+        """Take one output; returns its `logprobs` object (at most one entry)."""
+        self.reasoning.append(output.reasoning)
+        self.content.append(output.content)
+        if output.finish_reason is not None:
+            self.last = output
+        entries = _logprob_entries(output, tokenizer)
+        if self.in_reasoning and output.token == tokenizer.control_id(END_THINK):
+            self.in_reasoning = False
+        if self.in_reasoning:
+            self.reasoning_logprobs += entries
+            return _logprobs(reasoning=entries, content=[])
+        self.content_logprobs += entries
+        return _logprobs(reasoning=[], content=entries)
+
+    def whole(self, head: Head) -> Json:
+        assert self.last is not None, "the feed ended, so every choice has"
+        logprobs = _logprobs(reasoning=self.reasoning_logprobs, content=self.content_logprobs)
+        reasoning = "".join(self.reasoning) or None
+        return {
+            "index": self.index,
+            "message": {
+                "role": "assistant",
+                "content": "".join(self.content),
+                "reasoning_content": reasoning,
+                "reasoning": reasoning,
+                "refusal": None,
+            },
+            "logprobs": logprobs if head.logprobs else None,
+            "finish_reason": self.last.finish_reason,
+        }
+
+
+async def complete(feed: Feed, head: Head, tokenizer: Tokenizer) -> Json:
+    """The `chat.completion` object; ApiError if the engine failed."""
+    choices = _choices(head)
+    try:
+        async for index, output in feed:
+            choices[index].add(output, tokenizer)
+            _check(output)
+    finally:
+        _log(head, choices)
+    reply = head.wrap("chat.completion", [choice.whole(head) for choice in choices])
+    return {**reply, "usage": _usage(choices), "timings": _timings(choices)}
+
+
+async def events(feed: Feed, head: Head, tokenizer: Tokenizer) -> AsyncGenerator[bytes, None]:
+    """Server-sent events: role, deltas and finish of each choice, usage if asked for, [DONE].
+
+    `timings` rides on the last choice's finish. A failure is an error event before [DONE].
+    """
+    choices = _choices(head)
+    try:
+        for index in range(head.num_choices):
+            yield _chunk(head, index, {"role": "assistant", "content": ""})
+        async for index, output in feed:
+            logprobs = choices[index].add(output, tokenizer)
+            _check(output)
+            delta = _delta(output)
+            entry = logprobs if head.logprobs else None
+            if delta or (entry and (entry["content"] or entry["reasoning"])):
+                yield _chunk(head, index, delta, logprobs=entry)
+            if output.finish_reason is not None:
+                over = all(choice.last is not None for choice in choices)
+                timings = {"timings": _timings(choices)} if over else {}
+                yield _chunk(head, index, {}, finish=output.finish_reason, extra=timings)
+        if head.include_usage:
+            whole = head.wrap("chat.completion.chunk", [])
+            yield _event({**whole, "usage": _usage(choices)})
+    except ApiError as error:
+        yield _event(error.body())
+    finally:
+        _log(head, choices)
+    yield DONE
+
+
+def _log(head: Head, choices: Sequence[Choice]) -> None:
+    """One line for each request; JSON keeps what a client wrote on that line."""
+    ended = [choice.last.finish_reason if choice.last else "client left" for choice in choices]
+    record = {"id": head.id, "user": head.user, "finish": ended}
+    if all(choice.last for choice in choices):
+        record |= _usage(choices) | _timings(choices)
+    logger.info("%s", json.dumps(record))
+
+
+def _choices(head: Head) -> list[Choice]:
+    return [Choice(index=i, in_reasoning=head.thinking) for i in range(head.num_choices)]
+
+
+def _check(output: Output) -> None:
+    if output.finish_reason == "error":
+        raise ApiError(status=500, kind="server_error", message=output.error or "generation failed")
+    if output.finish_reason == "cancelled":
+        message = "the server is shutting down; the answer is incomplete"
+        raise ApiError(status=503, kind="server_error", message=message)
+
+
+def _delta(output: Output) -> Json:
+    delta: Json = {}
+    if output.reasoning:
+        delta |= {"reasoning_content": output.reasoning, "reasoning": output.reasoning}
+    if output.content:
+        delta |= {"content": output.content}
+    return delta
+
+
+def _chunk(
+    head: Head,
+    index: int,
+    delta: Json,
+    *,
+    finish: str | None = None,
+    logprobs: Json | None = None,
+    extra: Json | None = None,
+) -> bytes:
+    choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+    usage = {"usage": None} if head.include_usage else {}
+    return _event({**head.wrap("chat.completion.chunk", [choice]), **usage, **(extra or {})})
+
+
+def _event(data: Json) -> bytes:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def _logprob_entries(output: Output, tokenizer: Tokenizer) -> list[Json]:
+    """The entry of the output's token; control tokens are not text and have none."""
+    text = b"" if output.token is None else tokenizer.token_bytes(output.token)
+    if not text:
+        return []
+    shown = text.decode("utf-8", "replace")
+    return [
+        {"token": shown, "bytes": list(text), "logprob": output.logprob, "top_logprobs": []},
+    ]
+
+
+def _logprobs(*, reasoning: list[Json], content: list[Json]) -> Json:
+    return {"content": content, "reasoning": reasoning, "refusal": None}
+
+
+def _usage(choices: Sequence[Choice]) -> Json:
+    """The prompt counts once, however many choices answer it."""
+    usages = [choice.last.usage for choice in choices if choice.last and choice.last.usage]
+    prompt, completion = usages[0].prompt_tokens, sum(usage.completion_tokens for usage in usages)
+    reasoning = sum(usage.reasoning_tokens for usage in usages)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": usages[0].cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+
+
+def _timings(choices: Sequence[Choice]) -> Json:
+    """First token: the earliest of any choice. Speed: of all choices together, after the first."""
+    timings = [choice.last.timings for choice in choices if choice.last and choice.last.timings]
+    firsts = [one.first_token_s for one in timings if one.first_token_s is not None]
+    speeds = [one.decode_tokens_per_s for one in timings if one.decode_tokens_per_s is not None]
+    return {
+        "first_token_ms": round(1000 * min(firsts), 1) if firsts else None,
+        "tokens_per_second": round(sum(speeds), 1) if speeds else None,
+    }

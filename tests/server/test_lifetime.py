@@ -1,0 +1,151 @@
+"""What outlives what: clients that leave, engines that stop, full queues, the serving process."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from naga.config.base import ConfigError
+from naga.config.serve import EngineConfig, ServerConfig
+from naga.server.app import serve
+
+LONG: dict[str, Any] = {
+    "model": "tiny",
+    "messages": [{"role": "user", "content": "hi"}],
+    "max_tokens": 3900,
+}
+
+
+def becomes_idle(served: Any) -> bool:
+    """Whether the engine soon holds nothing."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        load = served.engine.load
+        if load.running == load.waiting == 0 and load.free_slots == 4:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_leaving_a_stream_frees_the_slots(served: Any) -> None:
+    body = LONG | {"stream": True, "n": 3}
+    with httpx.stream("POST", f"{served.url}/v1/chat/completions", json=body) as response:
+        next(response.iter_bytes())
+        assert served.engine.load.running == 3
+    assert becomes_idle(served)
+
+
+def test_leaving_a_whole_reply_frees_the_slot(served: Any) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{served.url}/v1/chat/completions", json=LONG, timeout=0.3)
+    assert becomes_idle(served)
+
+
+def test_many_that_leave_at_once_leave_nothing_behind(served: Any) -> None:
+    def leave() -> None:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{served.url}/v1/chat/completions", json=LONG, timeout=0.5)
+
+    threads = [threading.Thread(target=leave) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert becomes_idle(served)
+    assert served.post(LONG | {"max_tokens": 2}).status_code == 200
+
+
+def test_a_full_queue_is_429_and_nothing_of_it_stays(serve_apart: Callable[..., Any]) -> None:
+    served = serve_apart(max_running=1, max_waiting=1)
+    response = served.post(LONG | {"n": 3})
+    assert response.status_code == 429 and response.headers["retry-after"]
+    assert response.json()["error"]["code"] == "rate_limit_exceeded"
+    assert served.post(LONG | {"max_tokens": 2, "n": 2}).status_code == 200
+
+
+def test_a_stopped_engine_ends_streams_and_is_not_ready(serve_apart: Callable[..., Any]) -> None:
+    served = serve_apart()
+    assert httpx.get(f"{served.url}/ready").status_code == 200
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key="-", max_retries=0) as client:
+        with client.chat.completions.create(**LONG | {"stream": True}) as stream:
+            next(iter(stream))
+            served.engine.close()
+            with pytest.raises(openai.APIError, match="shutting down"):
+                list(stream)
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(**LONG)
+    assert httpx.get(f"{served.url}/ready").status_code == 503
+    assert httpx.get(f"{served.url}/health").status_code == 200
+
+
+def test_a_failing_request_ends_alone(served: Any) -> None:
+    body = LONG | {"messages": [{"role": "user", "content": "9"}], "max_tokens": 5}
+    response = served.post(body)
+    assert response.status_code == 500
+    assert response.json()["error"]["type"] == "server_error"
+    *_, error, done, _ = served.post(body | {"stream": True}).text.split("\n\n")
+    assert done == "data: [DONE]"
+    assert json.loads(error.removeprefix("data: "))["error"]["type"] == "server_error"
+    assert served.post(LONG | {"max_tokens": 5}).status_code == 200
+
+
+def start(checkpoint: Path) -> subprocess.Popen[str]:
+    program = (
+        "import sys; from pathlib import Path; from naga.config.serve import *;"
+        "from naga.server.app import serve;"
+        "serve(Path(sys.argv[1]), EngineConfig(kv_tokens=16000), ServerConfig(port=0))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-X", "utf8", "-c", program, str(checkpoint)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_says_where_it_is_and_ends_cleanly(checkpoint: Path, number: int) -> None:
+    with start(checkpoint) as process:
+        assert process.stdout and process.stderr
+        greeting = process.stdout.readline()
+        found = re.fullmatch(r"naga ready 已就绪  (\S+)  model 模型 tiny  float32\n", greeting)
+        assert found, greeting + process.stderr.read()
+        url = f"{found[1]}/v1/chat/completions"
+        with httpx.stream("POST", url, json=LONG | {"stream": True, "user": "a\nb"}) as response:
+            lines = response.iter_lines()
+            assert next(lines).startswith("data: ")
+            process.send_signal(number)
+            assert [line for line in lines if line][-1] == "data: [DONE]"
+        assert process.wait(timeout=20) == 0
+        log = process.stderr.read()
+        assert "Traceback" not in log
+        assert log.count("\n") == 1 and '"user": "a\\nb"' in log
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"127.0.0.1 port {port}: it is in use"):
+            serve(tmp_path, EngineConfig(), ServerConfig(port=port))
+
+
+def test_a_host_that_is_not_here_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"203\.0\.113\.1"):
+        serve(tmp_path, EngineConfig(), ServerConfig(host="203.0.113.1", port=0))
+
+
+def test_a_missing_checkpoint_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        serve(tmp_path / "nothing", EngineConfig(), ServerConfig(port=0))
