@@ -144,25 +144,7 @@ class Service:
         room = max(1, self._context - len(prompt))
         max_tokens = request.token_limit or min(self._default_max_tokens, room)
         try:
-            sampling = SamplingParams(
-                temperature=request.temperature,
-                top_p=request.top_p,
-                top_k=request.top_k,
-                seed=head.seed,
-                max_tokens=max_tokens,
-                stop=tuple(request.stop),
-            )
-            requests = [
-                EngineRequest(
-                    id=f"{head.id}-{choice}",
-                    prompt=tuple(prompt),
-                    sampling=sampling,
-                    thinking=request.thinking,
-                    choice=choice,
-                )
-                for choice in range(request.n)
-            ]
-            return Feed(self._engine, requests)
+            return Feed(self._engine, _engine_requests(request, head, prompt, max_tokens))
         except QueueFull as error:
             raise ApiError(
                 status=429,
@@ -179,6 +161,30 @@ class Service:
                 param="messages" if too_long else None,
                 code="context_length_exceeded" if too_long else None,
             ) from None
+
+
+def _engine_requests(
+    request: ChatRequest, head: Head, prompt: list[int], max_tokens: int
+) -> list[EngineRequest]:
+    """One for each choice; they differ in nothing but its index."""
+    sampling = SamplingParams(
+        temperature=request.temperature,
+        top_p=request.top_p,
+        top_k=request.top_k,
+        seed=head.seed,
+        max_tokens=max_tokens,
+        stop=tuple(request.stop),
+    )
+    return [
+        EngineRequest(
+            id=f"{head.id}-{choice}",
+            prompt=tuple(prompt),
+            sampling=sampling,
+            thinking=request.thinking,
+            choice=choice,
+        )
+        for choice in range(request.n)
+    ]
 
 
 async def _refuse(http: Request, error: Exception) -> Response:
