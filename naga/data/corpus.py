@@ -30,7 +30,13 @@ Item = TypeVar("Item")
 def read_documents(paths: Sequence[Path]) -> Iterator[str]:
     """Texts to pretrain on; a missing path raises at once, a bad line when it is reached."""
     files = _find_files(paths, TEXT_ENDINGS + ROW_ENDINGS)
-    return _refuse_none((text for file in files for text in _documents(file)), paths)
+    return _refuse_none((text for file in files for text in _documents(file, _text)), paths)
+
+
+def read_texts(paths: Sequence[Path]) -> Iterator[str]:
+    """Whatever can be read, as plain text, conversations too: what a tokenizer is trained on."""
+    files = _find_files(paths, TEXT_ENDINGS + ROW_ENDINGS)
+    return _refuse_none((text for file in files for text in _documents(file, _any_text)), paths)
 
 
 def read_conversations(paths: Sequence[Path]) -> Iterator[tuple[Message, ...]]:
@@ -73,9 +79,9 @@ def _names(paths: Sequence[Path]) -> str:
     return ", ".join(str(path) for path in paths)
 
 
-def _documents(file: Path) -> Iterator[str]:
+def _documents(file: Path, parse: Callable[[dict[str, Any], str], str]) -> Iterator[str]:
     if file.name.endswith(ROW_ENDINGS):
-        texts = _rows(file, _text)
+        texts = _rows(file, parse)
     else:
         texts = iter([_decode(file.read_bytes(), str(file))])
     return (text for text in texts if text)
@@ -122,6 +128,13 @@ def _text(row: dict[str, Any], place: str) -> str:
     if "messages" in row:
         raise ConfigError(f'{place}: has "messages", not "text"; train on it with naga sft')
     raise ConfigError(f'{place}: has no "text" (its keys: {", ".join(row) or "none"})')
+
+
+def _any_text(row: dict[str, Any], place: str) -> str:
+    if "messages" not in row:
+        return _text(row, place)
+    messages = _conversation(row, place)
+    return "\n".join(part for m in messages for part in (m.reasoning, m.content) if part)
 
 
 def _conversation(row: dict[str, Any], place: str) -> tuple[Message, ...]:

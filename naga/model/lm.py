@@ -70,13 +70,14 @@ class HybridLM(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Training form: (R, D) -> (R, V) float32, product included: bfloat16 logits are too coarse."""
-        return linear(hidden.float(), self._head(hidden.dtype)) / self.config.logits_divisor
+        scaled = hidden.float() / self.config.logits_divisor
+        return linear(scaled, self._head(hidden.dtype))
 
     @torch.no_grad()
     def logits_rows(self, hidden: Tensor) -> Tensor:
         """Row form of `logits`: a row's result does not depend on the others."""
-        products = linear_rows(pad_rows(hidden.float()), self._head(hidden.dtype))
-        return products[: hidden.shape[0]] / self.config.logits_divisor
+        scaled = pad_rows(hidden.float() / self.config.logits_divisor)
+        return linear_rows(scaled, self._head(hidden.dtype))[: hidden.shape[0]]
 
     def _head(self, dtype: torch.dtype) -> Tensor:
         """(V, D) float32, rounded as a checkpoint in `dtype` would hold it."""

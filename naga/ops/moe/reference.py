@@ -39,8 +39,11 @@ def experts(
 ) -> Tensor:
     """(T, D) in x's dtype; differentiable in x, weights, up and down."""
 
+    # unbind, not indexing: the gradient of an index is as large as the whole tensor.
+    ups, downs = up.unbind(), down.unbind()
+
     def expert(rows: Tensor, index: int) -> Tensor:
-        return linear(activation(linear(rows, up[index])), down[index])
+        return linear(activation(linear(rows, ups[index])), downs[index])
 
     return _visit(x, choices, weights, expert)
 

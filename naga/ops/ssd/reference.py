@@ -119,9 +119,10 @@ def _states_before(chunks: _Chunks) -> Tensor:
     per_column = decay.repeat_interleave(chunks.x.shape[-1], dim=-1)[:, :, None]  # (K, G, 1, R·P)
     state = torch.zeros_like(made[0])
     before = []
-    for chunk in range(made.shape[0]):
+    # unbind, not indexing: the gradient of an index is as large as the whole tensor.
+    for factor, new in zip(per_column.unbind(), made.unbind(), strict=True):
         before.append(state)
-        state = per_column[chunk] * state + made[chunk]
+        state = factor * state + new
     return torch.stack(before)
 
 

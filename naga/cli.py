@@ -1,0 +1,433 @@
+"""The front door: `naga VERB ...`. Parses, opens what is named, calls the stage, prints.
+
+Each verb imports its stage only when it runs, so `naga config check` needs no torch. A user's mistake
+(ConfigError, a bad flag) is one line on stderr and exit code 2; an interrupted run exits 130 or 143.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import click
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from naga import __version__
+from naga.config.base import Config, ConfigError
+
+if TYPE_CHECKING:
+    from naga.config.model import ModelConfig
+    from naga.engine.chat import Reply
+    from naga.engine.request import SamplingParams
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+config_app = typer.Typer(no_args_is_help=True, help="Check configs. 检查配置")
+tokenizer_app = typer.Typer(no_args_is_help=True, help="Train tokenizers. 训练分词器")
+tasks_app = typer.Typer(no_args_is_help=True, help="Write training conversations. 生成训练对话")
+app.add_typer(config_app, name="config")
+app.add_typer(tokenizer_app, name="tokenizer")
+app.add_typer(tasks_app, name="tasks")
+
+Dtype = Literal["float32", "bfloat16"]
+Model = Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")]
+Recipe = Annotated[Path, typer.Argument(help="Recipe in TOML. 配方文件")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Overrides such as optim.lr=1e-3. 覆盖配方中的值")
+]
+MaxTokens = Annotated[int, typer.Option(help="Longest answer, in tokens. 回答的最大长度")]
+Temperature = Annotated[float, typer.Option(help="0 picks the likeliest token. 采样温度")]
+TopP = Annotated[float, typer.Option(help="Sample from this much probability. 核采样")]
+Seed = Annotated[int, typer.Option(help="Same seed, same answer. 随机种子")]
+DtypeOption = Annotated[Dtype, typer.Option(help="Compute dtype. 计算精度")]
+Device = Annotated[str, typer.Option(help="cpu or cuda. 设备")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. 输出 JSON")]
+Thinking = Annotated[bool, typer.Option(help="Reason before answering. 先思考再回答")]
+
+
+def main() -> None:
+    """Run the command line; the only place that turns exceptions into exit codes."""
+    try:
+        code = app(standalone_mode=False)
+    except (ConfigError, click.ClickException) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        print(f"naga: error: {' '.join(message.split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except (KeyboardInterrupt, click.Abort):
+        raise SystemExit(130) from None
+    raise SystemExit(code or 0)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print it. 版本")] = False) -> None:
+    """Build, train and serve hybrid Mamba-Transformer reasoning models. 混合架构推理模型."""
+    if version:
+        print(f"naga {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    path: Annotated[Path | None, typer.Argument(help="Checkpoint; default: naga-mini.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on. 监听地址")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 picks a free port. 端口")] = 8000,
+    dtype: DtypeOption = "float32",
+    device: Device = "cpu",
+) -> None:
+    """Serve a model over an OpenAI-compatible API with a chat page. 启动服务."""
+    from naga.config.load import parse_config
+    from naga.config.serve import ServerConfig
+    from naga.server.app import serve as run
+
+    server = parse_config(ServerConfig, {"host": host, "port": port}, source="naga serve")
+    run(path, _engine_config(dtype, device), server)
+
+
+@app.command()
+def generate(
+    model: Model,
+    prompt: Annotated[str, typer.Argument(help="What to ask; - reads standard input. 提问")],
+    max_tokens: MaxTokens = 512,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    seed: Seed = 0,
+    stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer.")] = None,
+    dtype: DtypeOption = "float32",
+    device: Device = "cpu",
+    thinking: Thinking = True,
+    raw: Annotated[bool, typer.Option("--raw", help="No chat template. 不用对话模板")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer one prompt. 回答一个问题."""
+    from naga.data.chat import Message
+    from naga.engine.chat import chat_request, complete, open_engine, raw_request
+
+    text = sys.stdin.read() if prompt == "-" else prompt
+    sampling = _sampling(temperature, top_p, seed, max_tokens, tuple(stop or ()))
+    with open_engine(model, _engine_config(dtype, device)) as engine:
+        if raw:
+            request = raw_request(engine.tokenizer, text, sampling)
+        else:
+            messages = [Message(role="user", content=text)]
+            request = chat_request(
+                engine.tokenizer, messages, sampling, enable_thinking=thinking
+            )
+        reply = complete(engine, request)
+    _print_reply(reply, as_json)
+
+
+@app.command()
+def chat(
+    model: Model,
+    max_tokens: MaxTokens = 512,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    seed: Seed = 0,
+    dtype: DtypeOption = "float32",
+    device: Device = "cpu",
+    thinking: Thinking = True,
+) -> None:
+    """Talk with a model; Ctrl-C stops an answer, Ctrl-D ends. 对话."""
+    from naga.data.chat import Message
+    from naga.engine.chat import chat_request, gather, open_engine, stream
+
+    console = Console(highlight=False)
+    sampling = _sampling(temperature, top_p, seed, max_tokens)
+    history: list[Message] = []
+    with open_engine(model, _engine_config(dtype, device)) as engine:
+        console.print(f"{model.resolve().name} · Ctrl-D ends 结束", style="dim")
+        while (line := _ask(console)) is not None:
+            asked = [*history, Message(role="user", content=line)]
+            request = chat_request(engine.tokenizer, asked, sampling, enable_thinking=thinking)
+            outputs = []
+            try:
+                for output in stream(engine, request):
+                    outputs.append(output)
+                    console.print(output.reasoning, style="dim", end="", markup=False)
+                    if output.content and not any(o.content for o in outputs[:-1]) and thinking:
+                        console.print()
+                    console.print(output.content, end="", markup=False)
+            except KeyboardInterrupt:
+                console.print(" [stopped 已停止]", style="dim", markup=False)
+                continue
+            console.print()
+            reply = gather(outputs)
+            if reply.error:
+                console.print(reply.error, style="red", markup=False)
+                continue
+            history = [*asked, Message(role="assistant", content=reply.text)]
+
+
+@app.command()
+def pretrain(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Train a model on plain text from fresh weights. 预训练."""
+    from naga.config.load import load_config
+    from naga.config.train import PretrainConfig
+
+    config = load_config(PretrainConfig, recipe, overrides or ())
+    from naga.runtime import make_runtime
+    from naga.train.pretrain import pretrain as run
+
+    _train(lambda: run(config, make_runtime(config.device, config.dtype)))
+
+
+@app.command()
+def sft(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Fine-tune a checkpoint on conversations. 指令微调."""
+    from naga.config.load import load_config
+    from naga.config.train import SftConfig
+
+    config = load_config(SftConfig, recipe, overrides or ())
+    from naga.runtime import make_runtime
+    from naga.train.sft import sft as run
+
+    _train(lambda: run(config, make_runtime(config.device, config.dtype)))
+
+
+@app.command("eval")
+def evaluate(
+    model: Model,
+    tasks: Annotated[str, typer.Option(help="Comma-separated; default: all scored.")] = "",
+    level: Annotated[Literal["easy", "medium", "hard"], typer.Option(help="难度")] = "easy",
+    count: Annotated[int, typer.Option(min=1, help="Problems per task. 每项题数")] = 200,
+    seed: Seed = 0,
+    max_tokens: MaxTokens = 512,
+    thinking: Thinking = True,
+    dtype: DtypeOption = "float32",
+    device: Device = "cpu",
+    documents: Annotated[
+        list[Path] | None, typer.Option(help="Texts for the quoting task. 引用任务的文本")
+    ] = None,
+    samples: Annotated[Path | None, typer.Option(help="Write every answer here (jsonl).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Accuracy on held-out problems, with 95 % intervals. 评测."""
+    from naga.engine.chat import open_engine
+    from naga.eval import engine_answerer, evaluate, write_samples
+    from naga.tasks import SCORED, make_tasks
+
+    names = [name.strip() for name in tasks.split(",") if name.strip()] or list(SCORED)
+    made = make_tasks(names, _read_texts(documents))
+    sampling = _sampling(0.0, 1.0, 0, max_tokens)
+    progress = Console(stderr=True)
+    with open_engine(model, _engine_config(dtype, device)) as engine:
+        report = evaluate(
+            engine_answerer(engine, sampling),
+            made,
+            model=str(model),
+            levels=(level,),
+            count=count,
+            seed=seed,
+            thinking=thinking,
+            done=lambda row: progress.print(f"{row.task} done 完成", style="dim"),
+        )
+    if samples is not None:
+        write_samples(report, samples)
+    if as_json:
+        print(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
+    else:
+        Console().print(report.table())
+
+
+@app.command()
+def inspect(
+    source: Annotated[Path, typer.Argument(help="Checkpoint folder or model .toml. 模型或配置")],
+    as_json: AsJson = False,
+) -> None:
+    """Layers, parameters, FLOPs and memory of a model, without loading it. 查看模型."""
+    from naga.model.account import account
+
+    config = _model_config(source)
+    total = account(config)
+    summary = {
+        "parameters": total.parameters,
+        "active_parameters": total.active_parameters,
+        "flops_per_token": total.flops_per_token,
+        "kv_bytes_per_token": total.kv_bytes_per_token,
+        "state_bytes": total.state_bytes,
+    }
+    if as_json:
+        layers = [
+            {"index": i, "kind": x.kind, "parameters": x.parameters} for i, x in enumerate(total.layers)
+        ]
+        print(json.dumps({"pattern": config.layers, **summary, "layers": layers}, indent=2))
+        return
+    console = Console()
+    table = Table("layer 层", "kind 类型", "parameters 参数", "active 激活", "FLOPs/token", box=None)
+    for index, layer in enumerate(total.layers):
+        table.add_row(
+            str(index),
+            KINDS[layer.kind],
+            f"{layer.parameters:,}",
+            f"{layer.active_parameters:,}",
+            f"{layer.flops_per_token:,}",
+        )
+    console.print(table)
+    for name, value in summary.items():
+        console.print(f"{name:>20}  {value:,}", highlight=False)
+
+
+KINDS = {"M": "M Mamba-2", "*": "* attention", "-": "- MLP", "E": "E mixture of experts"}
+
+
+@config_app.command("check")
+def config_check(file: Annotated[Path, typer.Argument()], overrides: Overrides = None) -> None:
+    """Check a recipe or model config; the kind is told from its keys. 检查配置文件."""
+    kind = _kind_of(file, overrides or [])
+    from naga.config.load import load_config
+
+    load_config(kind, file, overrides or ())
+    print(f"{file}: valid {kind.__name__} 有效")
+
+
+@tokenizer_app.command("train")
+def tokenizer_train(
+    out: Annotated[Path, typer.Argument(help="Folder to write. 输出目录")],
+    paths: Annotated[list[Path], typer.Argument(help="Text files or folders. 文本")],
+    vocab_size: Annotated[int, typer.Option(min=263, help="Tokens in all. 词表大小")] = 4096,
+    sample_every: Annotated[
+        int, typer.Option(min=1, help="Use every n-th document only. 抽样间隔")
+    ] = 1,
+) -> None:
+    """Train a byte-level BPE tokenizer with naga's chat tokens. 训练分词器."""
+    from itertools import islice
+
+    from naga.data.corpus import read_texts
+    from naga.data.tokenizer import train_tokenizer
+
+    documents = islice(read_texts(paths), 0, None, sample_every)
+    tokenizer = train_tokenizer(documents, vocab_size)
+    tokenizer.save(out)
+    print(f"{out}: {tokenizer.vocab_size} tokens")
+
+
+@tasks_app.command("write")
+def tasks_write(
+    out: Annotated[Path, typer.Argument(help="File to write (.jsonl). 输出文件")],
+    count: Annotated[int, typer.Option(min=1, help="Conversations. 对话数")] = 1000,
+    shares: Annotated[
+        str, typer.Option(help="E.g. addition=2,quoting=3; default: even. 各任务比例")
+    ] = "",
+    levels: Annotated[str, typer.Option(help="Comma-separated. 难度")] = "easy",
+    chinese: Annotated[float, typer.Option(min=0, max=1, help="Share in Chinese.")] = 0.3,
+    seed: Seed = 0,
+    documents: Annotated[
+        list[Path] | None, typer.Option(help="Texts for the quoting task. 引用任务的文本")
+    ] = None,
+) -> None:
+    """Write procedural tasks with worked traces as conversations for `naga sft`. 生成任务."""
+    from naga.tasks import FAMILIES, LEVELS, Mix, make_examples, make_tasks, write_conversations
+
+    wanted = _shares(shares) or dict.fromkeys(FAMILIES, 1.0)
+    chosen = tuple(level for level in LEVELS if level in levels.split(","))
+    if len(chosen) != len(levels.split(",")):
+        raise ConfigError(f"--levels {levels!r}: use some of {','.join(LEVELS)}")
+    made = make_tasks(list(wanted), _read_texts(documents))
+    mix = Mix(weights=tuple(wanted.values()), levels=chosen, chinese=chinese)
+    examples = make_examples(made, mix=mix, split="train", seed=seed, count=count)
+    print(f"{out}: {write_conversations(examples, out)} conversations")
+
+
+def _train(run: Any) -> None:
+    from naga.train.loop import TrainingInterruptedError
+
+    try:
+        run()
+    except TrainingInterruptedError as stopped:
+        print(f"naga: {stopped}", file=sys.stderr)
+        raise typer.Exit(stopped.exit_code) from None
+
+
+def _engine_config(dtype: Dtype, device: str) -> Any:
+    from naga.config.serve import EngineConfig
+
+    return EngineConfig(dtype=dtype, device=device)
+
+
+def _sampling(
+    temperature: float, top_p: float, seed: int, max_tokens: int, stop: tuple[str, ...] = ()
+) -> "SamplingParams":
+    from naga.engine.request import SamplingParams
+
+    return SamplingParams(
+        temperature=temperature, top_p=top_p, seed=seed, max_tokens=max_tokens, stop=stop
+    )
+
+
+def _print_reply(reply: "Reply", as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if reply.error:
+        raise ConfigError(f"generation failed: {reply.error}")
+    if as_json:
+        result = {
+            "text": reply.text,
+            "reasoning": reply.reasoning,
+            "finish_reason": reply.finish_reason,
+            "usage": asdict(reply.usage),
+            "timings": asdict(reply.timings),
+        }
+        print(json.dumps(result, ensure_ascii=False))
+        return
+    if reply.reasoning:
+        Console(stderr=True, highlight=False).print(reply.reasoning, style="dim", markup=False)
+    print(reply.text)
+
+
+def _ask(console: Console) -> str | None:
+    """One non-empty line from the user; None when the input ends."""
+    try:
+        while not (line := console.input("[bold]› [/bold]").strip()):
+            pass
+    except (EOFError, KeyboardInterrupt):
+        return None
+    return line
+
+
+def _read_texts(paths: list[Path] | None) -> list[str]:
+    from naga.data.corpus import read_documents
+
+    return list(read_documents(paths)) if paths else []
+
+
+def _model_config(source: Path) -> "ModelConfig":
+    from naga.config.load import load_config
+    from naga.config.model import ModelConfig
+
+    if source.suffix == ".toml":
+        return load_config(ModelConfig, source)
+    from naga.checkpoint.config import read_model_config
+
+    return read_model_config(source)
+
+
+def _kind_of(file: Path, overrides: list[str]) -> type[Config]:
+    """Which record a TOML file is meant to be, by the keys only one kind has."""
+    from naga.config.load import apply_override, read_toml
+    from naga.config.model import ModelConfig
+    from naga.config.train import PretrainConfig, SftConfig
+
+    data = read_toml(file)
+    for override in overrides:
+        apply_override(data, override)
+    for key, kind in (("pattern", ModelConfig), ("init_from", SftConfig), ("data", PretrainConfig)):
+        if key in data:
+            return kind
+    raise ConfigError(
+        f"{file}: neither a model (no pattern) nor a recipe (no [data]); see recipes/"
+    )
+
+
+def _shares(text: str) -> dict[str, float]:
+    """`addition=2,quoting=3` -> shares by task."""
+    found = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = item.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise ConfigError(f"--shares {item!r}: write NAME=NUMBER") from None
+        if not 0 < found[name] < float("inf"):
+            raise ConfigError(f"--shares {item!r}: the number must be above 0")
+    return found
