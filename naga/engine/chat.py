@@ -82,17 +82,21 @@ def new_id() -> str:
 
 
 def stream(engine: Engine, request: Request) -> Iterator[Output]:
-    """Outputs as they come, up to the one with a finish_reason; leaving early cancels."""
+    """Outputs as they come, up to the one with a finish_reason; leaving early cancels.
+
+    The request is submitted, and refused with ConfigError, when the first Output is asked for.
+    """
     outputs: queue.SimpleQueue[Output] = queue.SimpleQueue()
     engine.submit(request, outputs.put)
+    ended = False
     try:
-        while True:
+        while not ended:
             output = outputs.get()
+            ended = output.finish_reason is not None
             yield output
-            if output.finish_reason is not None:
-                return
     finally:
-        engine.cancel(request.id)
+        if not ended:
+            engine.cancel(request.id)
 
 
 def complete(engine: Engine, request: Request) -> Reply:
@@ -101,8 +105,13 @@ def complete(engine: Engine, request: Request) -> Reply:
 
 
 def complete_all(engine: Engine, requests: Sequence[Request]) -> list[Reply]:
-    """Answers to many requests, in their order; as many run at once as the engine has room for."""
+    """Answers to many requests, in their order; max_running of them are in the engine at a time.
+
+    ConfigError if one is refused, or if two have the same id; the others are then cancelled.
+    """
     outputs: dict[str, list[Output]] = {request.id: [] for request in requests}
+    if len(outputs) < len(requests):
+        raise ConfigError("two requests have the same id; give each its own")
     arrived: queue.SimpleQueue[Output] = queue.SimpleQueue()
     todo = iter(requests)
     inside: set[str] = set()

@@ -91,6 +91,8 @@ def test_more_requests_than_seats_are_answered_in_their_order(
             complete(engine, request).tokens for request in requests
         ]
         assert complete_all(engine, []) == []
+        with pytest.raises(ConfigError, match="same id"):
+            complete_all(engine, requests[:1] * 2)
 
 
 def test_end_tokens_come_from_generation_config(folder: Path, tmp_path: Path) -> None:

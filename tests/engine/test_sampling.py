@@ -10,9 +10,11 @@ from naga.engine.request import SamplingParams
 from naga.engine.sampling import NonFiniteLogits, allowed, gumbel_noise, log_softmax, sample
 
 LOGITS = np.array([2.0, 1.0, 0.5, 0.0, -0.5, -1.0, -3.0, 1.0], np.float32)
-logits_rows = st.lists(st.integers(-40, 40), min_size=1, max_size=30).map(
-    lambda values: np.array(values, np.float32) / 8
-)
+# Few values in long rows, so that there are ties.
+logits_rows = st.one_of(
+    st.lists(st.integers(0, 2), min_size=1, max_size=80),
+    st.lists(st.integers(-40, 40), min_size=1, max_size=30),
+).map(lambda eighths: np.array(eighths, np.float32) / 8)
 
 
 def draw_many(params: SamplingParams, draws: int) -> NDArray[np.intp]:
