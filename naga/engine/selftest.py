@@ -144,5 +144,5 @@ def _require_equal(name: str, rows: Tensor, expected: Tensor) -> None:
         raise ConfigError(
             f"{name}: on this machine a row's result depends on the rows beside it (seen with "
             f"{len(rows)} rows, {dtype}, torch {torch.__version__}), so answers would change with "
-            "the load; install the torch version this package pins"
+            "the load; try the torch version this package pins, or the other dtype"
         )
