@@ -18,7 +18,7 @@ from naga.checkpoint.fields import read_json
 from naga.checkpoint.layout import Part, Shape, Weight
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
-from naga.model.lm import HybridLM, memory_dtype
+from naga.model.lm import HybridLM, memory_dtype, value_dtype
 from naga.runtime import Runtime
 
 WEIGHTS_FILE = "model.safetensors"
@@ -64,7 +64,8 @@ def read_tensors(
         tensor = torch.empty(shape, dtype=dtype, device=runtime.device)
         for part in weight.parts(shape):
             target = tensor if part.index is None else tensor[part.index]
-            target.copy_(files.read(part).view(target.shape))
+            stored = files.read(part).view(target.shape)
+            target.copy_(stored.to(value_dtype(weight.name, runtime.dtype)))
         yield weight.name, tensor
 
 

@@ -25,7 +25,7 @@ from naga.checkpoint.load import INDEX_FILE, WEIGHTS_FILE, memory_shapes, meta_m
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
-from naga.model.lm import memory_dtype
+from naga.model.lm import value_dtype
 from naga.runtime import DTYPES
 
 SHARD_BYTES = 4_000_000_000
@@ -117,15 +117,10 @@ def _stored(
         f"not the tensors of this config: {set(found.items()) ^ {*shapes.items()}}"
     )
     for weight in layout.weights(config):
-        tensor, kept = tensors[weight.name], stored_dtype(weight.name, dtype)
+        tensor, kept = tensors[weight.name], value_dtype(weight.name, dtype)
         for part in weight.parts(shapes[weight.name]):
             source = tensor if part.index is None else tensor[part.index]
             yield Stored(part=part, source=source, dtype=kept)
-
-
-def stored_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
-    """The dtype on disk: as in memory, except that embedding and head are stored in `dtype` too."""
-    return dtype if name in ("embed.weight", "head.weight") else memory_dtype(name, dtype)
 
 
 def _token_ids(tokenizer: Tokenizer | None) -> dict[str, Any]:

@@ -64,14 +64,23 @@ def pack(pieces: Sequence[Piece]) -> PackedBatch:
     )
 
 
-def document_samples(tokenizer: Tokenizer, documents: Iterable[str]) -> Iterator[Sample]:
-    """Each document's tokens and `<|endoftext|>`, all learned; tokenized many at once."""
+def document_samples(
+    tokenizer: Tokenizer, documents: Iterable[str], sequence_len: int
+) -> Iterator[Sample]:
+    """Each document's tokens and `<|endoftext|>`, all learned; tokenized many at once.
+
+    A document of more than sequence_len positions becomes several samples, so that shuffling samples
+    mixes long documents too: a book would else fill many batches in a row.
+    """
     end = tokenizer.control_id(END_OF_TEXT)
     source = iter(documents)
     while texts := list(islice(source, DOCUMENTS_AT_ONCE)):
         for ids in tokenizer.encode_batch(texts):
             tokens = np.array([*ids, end], dtype=np.int32)
-            yield Sample(tokens=tokens, loss_mask=np.ones(len(tokens), dtype=np.bool_))
+            for start in range(0, len(tokens) - 1, sequence_len):
+                # One token more than positions: the last is only ever a target.
+                cut = tokens[start : start + sequence_len + 1]
+                yield Sample(tokens=cut, loss_mask=np.ones(len(cut), dtype=np.bool_))
 
 
 def conversation_samples(

@@ -69,35 +69,48 @@ class HybridLM(nn.Module):
         return self.norm(x)[:count]
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Training form: (R, D) -> (R, V) float32, product included: bfloat16 logits are too coarse."""
+        """Training form: (R, D) -> (R, V) float32, product included: bfloat16 logits are too coarse.
+
+        The head is rounded to hidden's dtype first, as a checkpoint in that dtype holds it.
+        """
         scaled = hidden.float() / self.config.logits_divisor
-        return linear(scaled, self._head(hidden.dtype))
+        return linear(scaled, self.head_weight.to(hidden.dtype))
 
     @torch.no_grad()
     def logits_rows(self, hidden: Tensor) -> Tensor:
-        """Row form of `logits`: a row's result does not depend on the others."""
-        scaled = pad_rows(hidden.float() / self.config.logits_divisor)
-        return linear_rows(scaled, self._head(hidden.dtype))[: hidden.shape[0]]
+        """Row form of `logits`: a row's result does not depend on the others.
 
-    def _head(self, dtype: torch.dtype) -> Tensor:
-        """(V, D) float32, rounded as a checkpoint in `dtype` would hold it."""
-        weight = self.embed.weight if self.config.tie_embeddings else self.head.weight
-        return weight.to(dtype).float()
+        The head's values are taken as they are: a loader has rounded them (`value_dtype`).
+        """
+        scaled = pad_rows(hidden.float() / self.config.logits_divisor)
+        return linear_rows(scaled, self.head_weight)[: hidden.shape[0]]
+
+    @property
+    def head_weight(self) -> Tensor:
+        """(V, D), the embedding itself where it is tied."""
+        return self.embed.weight if self.config.tie_embeddings else self.head.weight
 
     def _embed(self, tokens: Tensor) -> Tensor:
         return F.embedding(tokens, self.embed.weight) * self.config.embedding_multiplier
 
 
-def memory_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
-    """The dtype in which inference holds the named tensor when it computes in `dtype`.
+def value_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
+    """The dtype whose values the named tensor takes when the model computes in `dtype`.
 
-    Projections and experts in `dtype`; embedding, head, norms, router, convolution and the scan's
-    parameters in float32.
+    Matrices, embedding and head in `dtype`; norms, router, convolution and the scan's parameters in
+    float32. Checkpoints store this.
     """
-    matrix = name.endswith(
-        ("_proj.weight", "up.weight", "down.weight", "experts.up", "experts.down")
-    )
-    return dtype if matrix else torch.float32
+    tables = ("embed.weight", "head.weight")
+    return dtype if name in tables else memory_dtype(name, dtype)
+
+
+def memory_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
+    """The dtype inference holds the named tensor in: as `value_dtype`, but for embedding and head.
+
+    Those stay float32, so that logits are float32 products without a conversion at every step.
+    """
+    matrices = ("_proj.weight", "up.weight", "down.weight", "experts.up", "experts.down")
+    return dtype if name.endswith(matrices) else torch.float32
 
 
 def _total_loss(routings: list[Routing], device: torch.device) -> Tensor:

@@ -33,7 +33,8 @@ def pretrain(config: PretrainConfig, runtime: Runtime) -> Path:
                 f"model.vocab_size ({config.model.vocab_size})"
             )
         documents = islice(read_documents(config.data.paths), config.data.max_documents)
-        samples = list(document_samples(tokenizer, counted(documents, "documents", console)))
+        source = counted(documents, "documents", console)
+        samples = list(document_samples(tokenizer, source, config.data.sequence_len))
         with runtime.device:
             model = HybridLM(config.model)
         initialize(model, config.seed)
@@ -43,7 +44,7 @@ def pretrain(config: PretrainConfig, runtime: Runtime) -> Path:
             model=model,
             tokenizer=tokenizer,
             samples=samples,
-            noun="documents",
+            noun="samples",
             split=True,
         )
         return train(job, run, console)

@@ -84,7 +84,7 @@ def accumulate_gradients(
         output = model(_tensor(batch.tokens, runtime), places, runtime.dtype)
         loss = cross_entropy(
             output.hidden,
-            _head_weight(model),
+            model.head_weight,
             _tensor(batch.targets, runtime),
             _tensor(batch.loss_mask, runtime),
             denominator=masked,
@@ -110,10 +110,6 @@ def update_router_biases(model: HybridLM, counts: Tensor) -> None:
     biases = [bias for name, bias in model.state_dict().items() if name.endswith("router.bias")]
     for bias, load in zip(biases, counts.to(torch.float32), strict=True):
         bias += moe.bias_update * torch.sign(load.mean() - load)
-
-
-def _head_weight(model: HybridLM) -> Tensor:
-    return model.embed.weight if model.config.tie_embeddings else model.head.weight
 
 
 def _worst_load(counts: Tensor) -> float | None:

@@ -18,10 +18,11 @@ from checkpoint import tiny
 from naga.checkpoint import save
 from naga.checkpoint.layout import Part
 from naga.checkpoint.load import load_model
-from naga.checkpoint.save import Stored, save_model, stored_dtype
+from naga.checkpoint.save import Stored, save_model
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.data.tokenizer import Tokenizer, train_tokenizer
+from naga.model.lm import value_dtype
 from naga.runtime import make_runtime
 
 LAYOUTS = [(name, None) for name in tiny.EVERY] + [(name, "naga") for name in tiny.EVERY]
@@ -65,7 +66,7 @@ def test_bfloat16_rounds_matrices_alone(name: str, tmp_path: Path) -> None:
     state = state_of(config)
     save_model(tmp_path / "m", config, state, dtype=torch.bfloat16, tokenizer=None)
     for key, tensor in load_model(tmp_path / "m", tiny.RUNTIME).state_dict().items():
-        kept = stored_dtype(key, torch.bfloat16)
+        kept = value_dtype(key, torch.bfloat16)
         assert torch.equal(tensor, state[key].to(kept).float()), key
         small = state[key].ndim == 1 or "conv" in key or "router" in key
         assert kept == (torch.float32 if small else torch.bfloat16), key

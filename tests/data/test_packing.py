@@ -50,7 +50,7 @@ def test_lengths_tile_the_batch_in_order(pieces: list[Piece]) -> None:
 
 def test_a_document_ends_with_end_of_text_and_is_learned_whole(tokenizer: Tokenizer) -> None:
     texts = [f"甲方 {number}" for number in range(300)]
-    samples = list(document_samples(tokenizer, iter(texts)))
+    samples = list(document_samples(tokenizer, iter(texts), 1000))
     assert [tokenizer.decode(sample.tokens.tolist()) for sample in samples] == texts
     end = tokenizer.control_id("<|endoftext|>")
     assert all(s.tokens[-1] == end and s.loss_mask.all() for s in samples)
@@ -65,3 +65,12 @@ def test_a_conversation_is_packed_as_rendered(tokenizer: Tokenizer) -> None:
     rendered = render(tokenizer, messages)
     assert sample.tokens.tolist() == list(rendered.tokens)
     assert sample.loss_mask.tolist() == list(rendered.loss_mask)
+
+
+def test_long_documents_become_samples_that_cover_every_position(tokenizer: Tokenizer) -> None:
+    (whole,) = document_samples(tokenizer, ["a long text " * 50], 10_000)
+    cut = list(document_samples(tokenizer, ["a long text " * 50], 7))
+    assert len(cut) > 3 and all(sample.num_positions <= 7 for sample in cut)
+    assert sum(sample.num_positions for sample in cut) == whole.num_positions
+    targets = [token for sample in cut for token in sample.tokens[1:]]
+    assert targets == whole.tokens[1:].tolist()

@@ -18,7 +18,7 @@ from naga.config.serve import EngineConfig
 from naga.data.tokenizer import Tokenizer, train_tokenizer
 from naga.engine.engine import Engine
 from naga.model.init import initialize
-from naga.model.lm import HybridLM, memory_dtype
+from naga.model.lm import HybridLM, memory_dtype, value_dtype
 from naga.runtime import Runtime, make_runtime
 
 # A shared machine may pause any example for longer than hypothesis allows.
@@ -76,7 +76,8 @@ def make_model(config: ModelConfig, dtype: torch.dtype) -> HybridLM:
     initialize(model, seed=1)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(False)
-        parameter.data = parameter.data.to(memory_dtype(name, dtype))
+        rounded = parameter.data.to(value_dtype(name, dtype))
+        parameter.data = rounded.to(memory_dtype(name, dtype))
     return model.eval()
 
 
