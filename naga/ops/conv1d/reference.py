@@ -1,6 +1,6 @@
 """Plain PyTorch causal convolution; see the contract in __init__."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,9 @@ def conv1d_rows(x: Tensor, weight: Tensor, bias: Tensor, before: Tensor, taps: T
     return silu_rows(total + bias).to(x.dtype)
 
 
-def tap_rows(lengths: Sequence[int], width: int) -> Tensor:
+# Every layer of a step asks the same, and so does every step of the same decoding requests.
+@lru_cache(maxsize=4)
+def tap_rows(lengths: tuple[int, ...], width: int) -> Tensor:
     """(W, T) rows of [before | x] read by each tap of each token; the last tap reads the token."""
     carried = width - 1
     columns = []
@@ -41,7 +43,8 @@ def tap_rows(lengths: Sequence[int], width: int) -> Tensor:
     return torch.cat(columns, dim=1)
 
 
-def carried_rows(lengths: Sequence[int], width: int) -> Tensor:
+@lru_cache(maxsize=4)
+def carried_rows(lengths: tuple[int, ...], width: int) -> Tensor:
     """(S, W-1) rows of [before | x] that are the last W-1 inputs of each sequence."""
     taps = tap_rows(lengths, width)
     ends = torch.tensor(lengths).cumsum(0) - 1
