@@ -1,15 +1,15 @@
 """The front door: `naga VERB ...`. Parses, opens what is named, calls the stage, prints.
 
-Each verb imports its stage only when it runs, so `naga config check` needs no torch. A user's mistake
-(ConfigError, a bad flag) is one line on stderr and exit code 2; an interrupted run exits 130 or 143.
+Each verb imports its stage only when it runs, so `naga config check` needs no torch. A user's
+mistake (ConfigError, a bad flag, a path that cannot be read or written) is one line on stderr and
+exit code 2; an interrupted run exits 130 or 143.
 """
 
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +19,7 @@ from naga.config.base import Config, ConfigError
 
 if TYPE_CHECKING:
     from naga.config.model import ModelConfig
+    from naga.config.serve import EngineConfig
     from naga.engine.chat import Reply
     from naga.engine.request import SamplingParams
 
@@ -50,17 +51,31 @@ def main() -> None:
     """Run the command line; the only place that turns exceptions into exit codes."""
     try:
         code = app(standalone_mode=False)
-    except (ConfigError, click.ClickException) as error:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        print(f"naga: error: {' '.join(message.split())}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except (KeyboardInterrupt, click.Abort):
+    except ConfigError as error:
+        _refuse(str(error))
+    except typer.TyperException as error:
+        _refuse(error.format_message())
+    except OSError as error:
+        # With a name it is about a path the user gave; without one it is a fault of ours.
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename}: {error.strerror}")
+    except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(130) from None
     raise SystemExit(code or 0)
 
 
+def _refuse(message: str) -> NoReturn:
+    # Called without a verb, typer prints the help and leaves the message empty.
+    if message:
+        print(f"naga: error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(2) from None
+
+
 @app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="Print it. 版本")] = False) -> None:
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print it. 版本")] = False,
+) -> None:
     """Build, train and serve hybrid Mamba-Transformer reasoning models. 混合架构推理模型."""
     if version:
         print(f"naga {__version__}")
@@ -103,16 +118,14 @@ def generate(
     from naga.data.chat import Message
     from naga.engine.chat import chat_request, complete, open_engine, raw_request
 
-    text = sys.stdin.read() if prompt == "-" else prompt
+    text = _read_stdin() if prompt == "-" else prompt
     sampling = _sampling(temperature, top_p, seed, max_tokens, tuple(stop or ()))
     with open_engine(model, _engine_config(dtype, device)) as engine:
         if raw:
             request = raw_request(engine.tokenizer, text, sampling)
         else:
             messages = [Message(role="user", content=text)]
-            request = chat_request(
-                engine.tokenizer, messages, sampling, enable_thinking=thinking
-            )
+            request = chat_request(engine.tokenizer, messages, sampling, enable_thinking=thinking)
         reply = complete(engine, request)
     _print_reply(reply, as_json)
 
@@ -249,12 +262,15 @@ def inspect(
     }
     if as_json:
         layers = [
-            {"index": i, "kind": x.kind, "parameters": x.parameters} for i, x in enumerate(total.layers)
+            {"index": i, "kind": x.kind, "parameters": x.parameters}
+            for i, x in enumerate(total.layers)
         ]
         print(json.dumps({"pattern": config.layers, **summary, "layers": layers}, indent=2))
         return
     console = Console()
-    table = Table("layer 层", "kind 类型", "parameters 参数", "active 激活", "FLOPs/token", box=None)
+    table = Table(
+        "layer 层", "kind 类型", "parameters 参数", "active 激活", "FLOPs/token", box=None
+    )
     for index, layer in enumerate(total.layers):
         table.add_row(
             str(index),
@@ -339,10 +355,11 @@ def _train(run: Any) -> None:
         raise typer.Exit(stopped.exit_code) from None
 
 
-def _engine_config(dtype: Dtype, device: str) -> Any:
+def _engine_config(dtype: Dtype, device: str) -> "EngineConfig":
+    from naga.config.load import parse_config
     from naga.config.serve import EngineConfig
 
-    return EngineConfig(dtype=dtype, device=device)
+    return parse_config(EngineConfig, {"dtype": dtype, "device": device}, source="naga")
 
 
 def _sampling(
@@ -383,6 +400,13 @@ def _ask(console: Console) -> str | None:
     except (EOFError, KeyboardInterrupt):
         return None
     return line
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise ConfigError("standard input: not UTF-8 text") from None
 
 
 def _read_texts(paths: list[Path] | None) -> list[str]:

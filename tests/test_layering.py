@@ -1,4 +1,4 @@
-"""Import ranks: a module imports only lower ranks and its own folder, function-local imports too."""
+"""Import ranks: a module imports lower ranks and its own folder, function-local imports too."""
 
 import ast
 from pathlib import Path

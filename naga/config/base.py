@@ -7,12 +7,16 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ConfigError(ValueError):
-    """A user's mistake in a config, flag, file or checkpoint: one line that names it and the fix."""
+    """A user's mistake in a config, flag, file or checkpoint; one line names it and the fix."""
 
 
 class Config(BaseModel):
     """Frozen record; attribute docstrings are the documentation of its fields."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )

@@ -1,14 +1,14 @@
 """ModelConfig: a pattern string over single-mixer layers, and one section per kind of layer.
 
 Pattern letters: M Mamba-2 · * attention · - dense MLP · E mixture of experts (spaces are ignored).
-Every layer is `x = x + residual_multiplier * mixer(rms_norm(x))`; layers of one kind share a section.
-Says nothing about initial values (model/init.py) or how a checkpoint spells these (checkpoint/).
+Every layer is `x = x + residual_multiplier * mixer(rms_norm(x))`; layers of one kind share a
+section. Says nothing about initial values (model/init.py) or how a checkpoint spells these.
 """
 
 from math import inf
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AllowInfNan, Field, model_validator
 
 from naga.config.base import Config
 
@@ -58,7 +58,7 @@ class MambaConfig(Config):
     conv_width: int = Field(4, ge=2)
     chunk_size: int = Field(128, gt=0)
     """Tokens per chunk of the training form; changes no result beyond rounding."""
-    dt_limit: tuple[float, float] = (0.0, inf)
+    dt_limit: tuple[float, Annotated[float, AllowInfNan(True)]] = (0.0, inf)
     """Bounds on softplus(dt + dt_bias); (0, inf) clamps nothing."""
 
     @property
@@ -148,6 +148,8 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if not self.layers:
+            raise ValueError("pattern has no layer")
         sections = {"M": self.mamba, "*": self.attention, "-": self.mlp, "E": self.moe}
         names = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
         for index, letter in enumerate(self.layers):

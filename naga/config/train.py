@@ -4,12 +4,14 @@ Recipes (`recipes/*.toml`) are these records in TOML. Imports no torch.
 """
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from naga.config.base import Config
 from naga.config.model import ModelConfig
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DataConfig(Config):
@@ -26,7 +28,7 @@ class DataConfig(Config):
 class OptimConfig(Config):
     lr: float = Field(gt=0)
     """Peak learning rate."""
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Beta, Beta] = (0.9, 0.95)
     eps: float = Field(1e-8, gt=0)
     weight_decay: float = Field(0.1, ge=0)
     """On matrices only: never on A_log, D, dt_bias, norms, biases or the convolution."""
@@ -58,7 +60,7 @@ class RunConfig(Config):
 
     run_dir: Path
     """Where checkpoints, metrics.jsonl and loss.png go; a run found there is resumed."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """Compute dtype; master weights, optimizer and states are always float32."""
     device: str = "cpu"

@@ -69,8 +69,8 @@ def document_samples(
 ) -> Iterator[Sample]:
     """Each document's tokens and `<|endoftext|>`, all learned; tokenized many at once.
 
-    A document of more than sequence_len positions becomes several samples, so that shuffling samples
-    mixes long documents too: a book would else fill many batches in a row.
+    A document of more than sequence_len positions becomes several samples, so that shuffling
+    samples mixes long documents too: a book would else fill many batches in a row.
     """
     end = tokenizer.control_id(END_OF_TEXT)
     source = iter(documents)

@@ -1,8 +1,8 @@
 """HybridLM: embedding -> layers -> norm -> head, in two forms.
 
-`forward` is the training form (chunked scan, whole sequences, differentiable); `step` is the row form
-(states in a pool, bitwise independent of batching and chunking). Both read the same weights: inside
-layers matrices may be bfloat16, everything else is float32 in memory (`memory_dtype`).
+`forward` is the training form (chunked scan, whole sequences, differentiable); `step` is the row
+form (states in a pool, bitwise independent of batching and chunking). Both read the same weights:
+inside layers matrices may be bfloat16, everything else is float32 in memory (`memory_dtype`).
 
 T tokens, R rows, D hidden_dim, V vocabulary, E experts.
 """
@@ -65,13 +65,15 @@ class HybridLM(nn.Module):
         x = self._embed(F.pad(tokens, (0, padded_len(count) - count))).to(pool.dtype)
         view = StateView(self.config, pool)
         for index, layer in enumerate(self.layers):
+            assert isinstance(layer, Layer)
             x = layer.step(x, batch, view.of_layer(index))
         return self.norm(x)[:count]
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Training form: (R, D) -> (R, V) float32, product included: bfloat16 logits are too coarse.
+        """Training form: (R, D) -> (R, V) float32.
 
-        The head is rounded to hidden's dtype first, as a checkpoint in that dtype holds it.
+        The product is float32 too, bfloat16 logits being too coarse; the head is rounded to
+        hidden's dtype first, as a checkpoint in that dtype holds it.
         """
         scaled = hidden.float() / self.config.logits_divisor
         return linear(scaled, self.head_weight.to(hidden.dtype))

@@ -6,9 +6,9 @@ T tokens, S sequences, H query heads, V key/value heads (head h uses V-head h //
     attention(q, k, v, lengths, scale)         training form: whole sequences
     attention_rows(q, k, v, start, scale)      row form: one sequence, keys from position 0
 
-q (T, H, d); k, v (T, V, d). Softmax is float32. The row form takes scores in blocks of KEY_BLOCK keys
-at fixed absolute positions and adds the blocks' parts in order, so a query's result depends on its own
-keys alone; it returns float32.
+q (T, H, d); k, v (T, V, d). Softmax is float32. The row form takes scores in blocks of KEY_BLOCK
+keys at fixed absolute positions and adds the blocks' parts in order, so a query's result depends on
+its own keys alone; it returns float32.
 """
 
 from naga.ops.attention.reference import KEY_BLOCK, attention, attention_rows, rotate

@@ -14,7 +14,10 @@ QUERY_BLOCK = 128
 
 
 def rotate(x: Tensor, positions: Tensor, theta: float, ntk_alpha: float) -> Tensor:
-    """Rotary embedding (arXiv 2104.09864) of x (T, heads, d); NTK-aware base theta·alpha^(d/(d-2))."""
+    """Rotary embedding (arXiv 2104.09864) of x (T, heads, d).
+
+    ntk_alpha stretches the base: theta · alpha^(d/(d-2)).
+    """
     dim = x.shape[-1]
     base = theta * ntk_alpha ** (dim / (dim - 2)) if ntk_alpha != 1 else theta
     exponents = torch.arange(0, dim, 2, dtype=torch.float32, device=x.device) / dim
@@ -29,9 +32,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int], scale: fl
     outputs = []
     sequences = zip(q.split(lengths), k.split(lengths), v.split(lengths), strict=True)
     for query, key, value in sequences:
-        heads_first = [t.transpose(0, 1).unsqueeze(0) for t in (query, key, value)]
+        query, key, value = (t.transpose(0, 1).unsqueeze(0) for t in (query, key, value))
         mixed = F.scaled_dot_product_attention(
-            *heads_first, is_causal=True, scale=scale, enable_gqa=True
+            query, key, value, is_causal=True, scale=scale, enable_gqa=True
         )
         outputs.append(mixed[0].transpose(0, 1))
     return torch.cat(outputs)

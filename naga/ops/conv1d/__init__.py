@@ -8,8 +8,8 @@ T tokens, S sequences, C channels, W taps.
 x: (T, C); weight: (C, W); bias: (C,). Products and sums are float32, the result has x's dtype.
 `segments` (T,) numbers the sequence of each token; no tap reaches into another sequence.
 `before` (S, W-1, C): inputs that precede this call. `taps` (W, T) says for each tap which row of
-[before rows | x rows] a token reads (`tap_rows` makes it). `carried_rows` (S, W-1) says which rows of
-the same stack are to be kept for the next call.
+[before rows | x rows] a token reads (`tap_rows` makes it). `carried_rows` (S, W-1) says which rows
+of the same stack are to be kept for the next call.
 """
 
 from naga.ops.conv1d.reference import carried_rows, conv1d, conv1d_rows, tap_rows

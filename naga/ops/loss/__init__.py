@@ -7,8 +7,9 @@ is the sum over rows t with loss_mask[t] of
     -log softmax(hidden[t] @ weight.T / logits_divisor)[targets[t]]
 divided by `denominator`. The caller states the denominator (all masked tokens of an optimizer
 step, not of one micro-batch), so sums over micro-batches are the loss of the whole step.
-Numerics: logits are float32 products of hidden and of weight rounded to hidden's dtype (as inference
-has them); the gradients' products are in hidden's dtype, their sum for weight float32. Does not smooth labels, ignore an index, or return logits.
+Numerics: logits are float32 products of hidden and of weight rounded to hidden's dtype (as
+inference has them); the gradients' products are in hidden's dtype, their sum for weight float32.
+Does not smooth labels, ignore an index, or return logits.
 
 T tokens, D hidden, V vocabulary.
 """

@@ -3,10 +3,10 @@
 T tokens, D model dim, E experts, k choices per token, I inner dim.
 
     route_softmax(logits, k)                     top-k of the logits, softmax over those k
-    route_sigmoid(logits, bias, k, scale)        top-k of sigmoid + bias; chosen sigmoids / sum · scale
+    route_sigmoid(logits, bias, k, scale)        top-k of sigmoid + bias; scale · sigmoid / sum
     experts(x, choices, weights, up, down, act)  training form: Σ over choices of weight · expert(x)
     experts_rows(...)                            row form: experts see rows padded to ROW_MULTIPLE
-    balance_loss(probabilities, counts, k)       E · Σ_e share_e · mean probability_e (arXiv 2101.03961)
+    balance_loss(probabilities, counts)          E · Σ_e share_e · mean p_e (arXiv 2101.03961)
 
 logits (T, E) float32; bias (E,) float32, chooses but does not weigh; choices (T, k) int64; weights
 (T, k) float32; up (E, I or 2I, D), down (E, D, I). A token's choices are added in order in float32.

@@ -17,7 +17,8 @@ def route_softmax(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
 
 def route_sigmoid(logits: Tensor, bias: Tensor, top_k: int, scale: float) -> tuple[Tensor, Tensor]:
     """choices (T, k), weights (T, k); the bias balances load without a loss (arXiv 2408.15664)."""
-    scores = 1 / (1 + torch.exp(-logits))
+    # exp beyond float32 would be infinite, and its gradient 0 · inf even where nobody chooses.
+    scores = 1 / (1 + torch.exp((-logits).clamp_max(80)))
     choices = (scores + bias).topk(top_k, dim=-1).indices
     chosen = scores.gather(1, choices)
     return choices, chosen / (chosen.sum(-1, keepdim=True) + 1e-20) * scale

@@ -1,4 +1,4 @@
-"""RMS norms. Statistics, weight multiplication and gate are float32; the result has the input's dtype.
+"""RMS norms: statistics, weight product and gate in float32; the result has the input's dtype.
 
     rms_norm(x, w)            = x / sqrt(mean(x²) + eps) * w
     gated_rms_norm(y, z, w)   = rms_norm over each of `groups` equal parts of silu(z)·y, then * w

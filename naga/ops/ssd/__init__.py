@@ -4,8 +4,8 @@
 
 T tokens, S sequences, H heads, P head dim, G groups (head h uses group h // (H/G)), N state dim.
 x (T, H, P); dt (T, H) float32, after softplus; A (H,) float32, negative; B, C (T, G, N); D (H,).
-States are (S, H, P, N) float32. Decays, exponentials and states are float32 in every form; a sequence
-starts from its initial state (zeros if none is given) and nothing crosses a sequence boundary.
+States are (S, H, P, N) float32. Decays, exponentials and states are float32 in every form; a
+sequence starts from its initial state (zeros if none is given) and nothing crosses a boundary.
 `segments` (T,) numbers each token's sequence: 0 … S-1 in order.
 
     ssd_oracle         float64, token by token: the law

@@ -1,4 +1,4 @@
-"""The scan written as its recurrence, in float64; slow, and what the other forms are tested against."""
+"""The scan written as its recurrence, in float64: slow, and the law for the other forms."""
 
 from collections.abc import Sequence
 

@@ -16,7 +16,7 @@ ROW_BLOCK = 32
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Chunks:
-    """Inputs cut into chunks; T is padded to K·Q with tokens of dt = 0 in a sequence of their own."""
+    """Inputs cut into chunks; padded to K·Q tokens by some of dt = 0 in a sequence of their own."""
 
     x: Tensor  # (K, Q, G, R, P)
     dt: Tensor  # (K, Q, G, R) float32
@@ -38,7 +38,7 @@ def ssd_chunked(
     chunk_size: int,
     initial_states: Tensor | None = None,
 ) -> Tensor:
-    """y (T, H, P) in x's dtype. Products inside a chunk run in x's dtype, those with states in float32."""
+    """y (T, H, P) in x's dtype; so are products inside a chunk, those with states are float32."""
     chunks = _cut(x, dt, A, B, C, segments, chunk_size)
     y = _within_chunks(chunks).float() + _from_states(chunks, _states_before(chunks))
     y = y.flatten(0, 1).flatten(1, 2)[: x.shape[0]] + D[:, None] * x
@@ -160,7 +160,7 @@ def ssd_rows(
 ) -> Tensor:
     """Row form: y (T, H, P) float32; `states` (S, H, P, N) go from initial to final in place.
 
-    Rows of x beyond sum(lengths) are padding: their y is zero.
+    Rows of x beyond sum(lengths) are padding: they meet no state, their y is D·x.
     """
     heads_per_group = x.shape[1] // B.shape[1]
     decay = torch.exp(dt * A)  # (T, H)
@@ -184,7 +184,7 @@ def ssd_rows(
 
 
 def _scan_block(made: Tensor, decay: Tensor, C: Tensor, state: Tensor) -> Tensor:
-    """Turn what each token makes (t, H, P, N) into the states after it, read y; `state` moves on."""
+    """Turn what tokens make (t, H, P, N) into the states after them, read y; `state` moves on."""
     # Multiply, then add: a fused multiply-add would round tails of a vector differently.
     carried = torch.empty_like(state)
     previous = state

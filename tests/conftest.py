@@ -1,0 +1,21 @@
+"""For the whole suite: one thread for torch, and hypothesis that neither hurries nor forgets."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import settings
+
+# A shared machine may pause any example for longer than hypothesis allows. The blob in a failure's
+# message replays that example anywhere.
+settings.register_profile("naga", deadline=None, print_blob=True)
+settings.load_profile("naga")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny products gain nothing from threads, and wait long for them on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
