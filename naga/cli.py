@@ -6,6 +6,7 @@ exit code 2; an interrupted run exits 130 or 143.
 """
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -27,9 +28,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 config_app = typer.Typer(no_args_is_help=True, help="Check configs. 检查配置")
 tokenizer_app = typer.Typer(no_args_is_help=True, help="Train tokenizers. 训练分词器")
 tasks_app = typer.Typer(no_args_is_help=True, help="Write training conversations. 生成训练对话")
+bench_app = typer.Typer(no_args_is_help=True, help="Measure speed beside others. 测速")
 app.add_typer(config_app, name="config")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(bench_app, name="bench")
 
 Dtype = Literal["float32", "bfloat16"]
 Model = Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")]
@@ -343,6 +346,42 @@ def tasks_write(
     mix = Mix(weights=tuple(wanted.values()), levels=chosen, chinese=chinese)
     examples = make_examples(made, mix=mix, split="train", seed=seed, count=count)
     print(f"{out}: {write_conversations(examples, out)} conversations")
+
+
+@bench_app.command("slice")
+def bench_slice(
+    model: Model,
+    rounds: Annotated[int, typer.Option(help="Paired rounds after a warm-up. 轮数")] = 15,
+    prompt_tokens: Annotated[int, typer.Option(help="Length of prompts. 提示长度")] = 512,
+    decode_tokens: Annotated[int, typer.Option(help="Timed tokens per sequence.")] = 64,
+    batch: Annotated[int, typer.Option(help="Sequences at once. 批大小")] = 8,
+    train_tokens: Annotated[int, typer.Option(help="Tokens per training step.")] = 4096,
+    dtype: DtypeOption = "float32",
+    seed: Annotated[int, typer.Option(help="Of the random tokens. 随机种子")] = 0,
+    markdown: Annotated[Path | None, typer.Option(help="Write a page here. 输出页面")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prefill, decode and training speed of one checkpoint, beside transformers. 与之对比测速."""
+    from naga.bench.slice import SliceOptions, run_slice
+    from naga.config.load import parse_config
+
+    asked = {
+        "model": str(model),
+        "rounds": rounds,
+        "prompt_tokens": prompt_tokens,
+        "decode_tokens": decode_tokens,
+        "batch": batch,
+        "train_tokens": train_tokens,
+        "dtype": dtype,
+        "seed": seed,
+        "markdown": None if markdown is None else str(markdown),
+    }
+    options = parse_config(SliceOptions, asked, source="naga bench slice")
+    report = run_slice(options, shlex.join(["naga", *sys.argv[1:]]), Console(stderr=True))
+    if as_json:
+        print(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
+    else:
+        Console().print(report.table())
 
 
 def _train(run: Any) -> None:
