@@ -9,7 +9,7 @@ PORT ?= 8000
 
 setup: $(STAMP)
 
-# torch first and pinned: a bare `torch` requirement would pull gigabytes of CUDA libraries.
+# torch first and pinned: with it in place nothing that follows asks for another build of it.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"

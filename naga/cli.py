@@ -241,7 +241,7 @@ def evaluate(
     if samples is not None:
         write_samples(report, samples)
     if as_json:
-        print(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
+        print(report.to_json())
     else:
         Console().print(report.table())
 
@@ -379,7 +379,7 @@ def bench_slice(
     options = parse_config(SliceOptions, asked, source="naga bench slice")
     report = run_slice(options, shlex.join(["naga", *sys.argv[1:]]), Console(stderr=True))
     if as_json:
-        print(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
+        print(report.to_json())
     else:
         Console().print(report.table())
 

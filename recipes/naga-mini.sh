@@ -27,6 +27,6 @@ mkdir -p "$work"
 $naga pretrain recipes/naga-mini/pretrain.toml "data.paths=[$(IFS=,; echo "${texts[*]}")]"
 $naga sft recipes/naga-mini/sft.toml
 
-rm -rf "$model"
-cp -r "$work/sft/final" "$model"
+mkdir -p "$model"
+cp "$work"/sft/final/* "$model"/
 $naga eval "$model" --level easy --count 200
