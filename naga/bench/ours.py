@@ -37,12 +37,12 @@ Arrivals = SimpleQueue[tuple[float, Output]]
 def most_tokens(case: Case, prefill_chunk: int) -> int:
     """Tokens to generate at most, so that no sequence ends while another is still timed.
 
-    The first sequence decodes on while the prompts of the others are read, in this many steps.
+    The first sequence decodes on while the prompts of the others are read, chunk by chunk.
     """
     if case.work == "prefill":
         return 1
-    waiting = -(-case.batch * case.context // prefill_chunk) + case.batch
-    return 1 + waiting + case.new_tokens
+    prefill_steps = -(-case.batch * case.context // prefill_chunk)
+    return prefill_steps + 1 + case.new_tokens
 
 
 def plain_tokenizer(vocab_size: int) -> Tokenizer:
@@ -68,42 +68,61 @@ class EngineSide:
 
     def seconds(self, case: Case, tokens: Tokens) -> float:
         """Prefill: from submit to the first token. Decode: new_tokens steps of the whole batch."""
+        longest = most_tokens(case, self._engine.config.prefill_chunk)
+        requests = [_request(row, longest) for row in tokens.tolist()]
         arrived: Arrivals = SimpleQueue()
-        submitted = perf_counter()
-        ids = [self._submit(case, row, arrived) for row in tokens.tolist()]
-        started = _all_started(ids, arrived)
         if case.work == "prefill":
-            return started - submitted
+            submitted = perf_counter()
+            self._submit(requests, arrived)
+            return _all_started(requests, arrived) - submitted
+        self._submit_together(requests, arrived)
+        started = ended = _all_started(requests, arrived)
         # The last sequence to start is the last of its step: whole steps follow.
-        ended = started
         for _ in range(case.timed_tokens):
             ended, output = _take(arrived)
             assert output.finish_reason is None, "a sequence ended while it was timed"
-        self._stop(ids, arrived)
+        self._stop(requests, arrived)
         return ended - started
 
-    def _submit(self, case: Case, prompt: list[int], arrived: Arrivals) -> str:
-        sampling = SamplingParams(
-            temperature=0, max_tokens=most_tokens(case, self._engine.config.prefill_chunk)
-        )
-        request = Request(id=uuid.uuid4().hex, prompt=tuple(prompt), sampling=sampling, raw=True)
-        self._engine.submit(request, lambda output: arrived.put((perf_counter(), output)))
-        return request.id
+    def _submit(self, requests: list[Request], arrived: Arrivals) -> None:
+        for request in requests:
+            self._engine.submit(request, lambda output: arrived.put((perf_counter(), output)))
 
-    def _stop(self, ids: list[str], arrived: Arrivals) -> None:
+    def _submit_together(self, requests: list[Request], arrived: Arrivals) -> None:
+        """Submit on the engine's own thread, between two steps, so that the next one sees them all.
+
+        From this thread the first would decode, for who knows how long, before the last is there.
+        """
+
+        def submit(_: Output) -> None:
+            try:
+                self._submit(requests, arrived)
+            except ConfigError as error:
+                # A sink must not fail, and the caller waits.
+                failed = Output(request_id=requests[0].id, error=str(error))
+                arrived.put((perf_counter(), failed))
+
+        self._engine.submit(_request([0], max_tokens=1), submit)
+
+    def _stop(self, requests: list[Request], arrived: Arrivals) -> None:
         """Cancel, and wait until the engine is idle again."""
-        for request_id in ids:
+        running = {request.id for request in requests}
+        for request_id in running:
             self._engine.cancel(request_id)
-        running = set(ids)
         while running:
             _, output = _take(arrived)
             if output.finish_reason is not None:
                 running.remove(output.request_id)
 
 
-def _all_started(ids: list[str], arrived: Arrivals) -> float:
+def _request(prompt: list[int], max_tokens: int) -> Request:
+    sampling = SamplingParams(temperature=0, max_tokens=max_tokens)
+    return Request(id=uuid.uuid4().hex, prompt=tuple(prompt), sampling=sampling, raw=True)
+
+
+def _all_started(requests: list[Request], arrived: Arrivals) -> float:
     """When the last of them got its first token."""
-    waiting, now = set(ids), 0.0
+    waiting, now = {request.id for request in requests}, 0.0
     while waiting:
         now, output = _take(arrived)
         waiting.discard(output.request_id)

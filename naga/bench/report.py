@@ -4,9 +4,10 @@ A speed is the median over the rounds; a ratio is the median of the rounds' own 
 nothing (rounds.py).
 """
 
+import json
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from rich.table import Table
 
@@ -70,8 +71,8 @@ class Report:
     def num_rounds(self) -> int:
         return len(self.comparisons[0].ours)
 
-    def to_json(self) -> dict[str, Any]:
-        return {
+    def to_json(self) -> str:
+        data = {
             "command": self.command,
             **asdict(self.subject),
             "machine": asdict(self.machine),
@@ -79,6 +80,7 @@ class Report:
             "rounds": self.num_rounds,
             "rows": [asdict(row) for row in self.rows],
         }
+        return json.dumps(data, ensure_ascii=False, indent=1)
 
     def table(self) -> Table:
         table = Table(title=f"{self.subject.model}: {self.subject.dtype}, {self.num_rounds} rounds")

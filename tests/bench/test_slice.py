@@ -1,0 +1,125 @@
+"""naga bench slice, from options to rows, page and refusals."""
+
+import json
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from naga.bench import peer
+from naga.bench.slice import SliceOptions, run_slice
+from naga.cli import main
+from naga.config.base import ConfigError
+from naga.config.load import parse_config
+
+SMALL = {"rounds": 1, "prompt_tokens": 12, "decode_tokens": 3, "batch": 2, "train_tokens": 16}
+
+
+def run(model: Path, **changes: Any) -> dict[str, Any]:
+    """The report's JSON."""
+    asked = {"model": str(model), **SMALL, **changes}
+    options = parse_config(SliceOptions, asked, source="test")
+    report = run_slice(options, "naga bench slice X", Console(file=StringIO()))
+    data: dict[str, Any] = json.loads(report.to_json())
+    return data
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("layout", ["granitemoehybrid", "nemotron_h"])
+def test_every_work_is_measured_on_both_sides(
+    layout: str, dtype: str, checkpoints: dict[str, Path]
+) -> None:
+    data = run(checkpoints[layout], dtype=dtype)
+    works = [("prefill", 1, 12), ("decode", 1, 12), ("decode", 2, 12), ("train", 2, 8)]
+    found = [(row["work"], row["batch"], row["context"], row["engine"]) for row in data["rows"]]
+    assert found == [(*work, engine) for work in works for engine in ("naga", "transformers")]
+    assert data["layout"] == layout
+    for row in data["rows"]:
+        assert row["dtype"] == dtype and row["threads"] == 1
+        assert row["tokens_per_s"] > 0 and row["ratio"] > 0
+        assert row["ratio_min"] <= row["ratio"] <= row["ratio_max"]
+        assert len(row["rounds"]) == 1
+
+
+def test_a_batch_of_one_is_decoded_once(checkpoints: dict[str, Path]) -> None:
+    data = run(checkpoints["nemotron_h"], batch=1)
+    assert [row["work"] for row in data["rows"][::2]] == ["prefill", "decode", "train"]
+
+
+def test_the_command_prints_json_only_and_writes_the_page(
+    checkpoints: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    page = tmp_path / "new" / "slice.md"
+    model = str(checkpoints["granitemoehybrid"])
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in SMALL.items()]
+    monkeypatch.setattr(
+        sys, "argv", ["naga", "bench", "slice", model, *flags, "--json", "--markdown", str(page)]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    out, err = capfd.readouterr()
+    data = json.loads(out)
+    assert data["command"].startswith(f"naga bench slice {model} --rounds=1")
+    assert data["command"] in page.read_text(encoding="utf-8")
+    assert "inference 2/2" in err and "training 2/2" in err
+    assert "transformers" not in err and "Loading" not in err
+
+
+def refused(model: Path, **changes: Any) -> str:
+    with pytest.raises(ConfigError) as error:
+        run(model, **changes)
+    return str(error.value)
+
+
+def test_layouts_that_transformers_cannot_open_are_refused(checkpoints: dict[str, Path]) -> None:
+    message = refused(checkpoints["naga"])
+    assert "cannot open layout naga; give a checkpoint in granitemoehybrid or" in message
+
+
+def test_a_model_without_attention_is_refused(checkpoints: dict[str, Path]) -> None:
+    assert "has no attention layer" in refused(checkpoints["without-attention"])
+
+
+def test_without_transformers_nothing_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "find_spec", lambda name: None)
+    assert "transformers is not installed" in refused(tmp_path / "missing")
+
+
+def test_lengths_beyond_the_context_are_refused_with_the_counts(
+    checkpoints: dict[str, Path],
+) -> None:
+    message = refused(checkpoints["nemotron_h"], prompt_tokens=62)
+    assert "positions, its context is 64; lower --prompt-tokens" in message
+
+
+@pytest.mark.parametrize("train_tokens", [15, 2])
+def test_rows_of_unequal_or_no_length_are_refused(
+    train_tokens: int, checkpoints: dict[str, Path]
+) -> None:
+    message = refused(checkpoints["nemotron_h"], train_tokens=train_tokens)
+    assert f"train_tokens ({train_tokens}) must make 2 rows" in message
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_run(
+    checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    assert "is a folder" in refused(checkpoints["nemotron_h"], markdown=str(tmp_path))
+    (tmp_path / "file").touch()
+    inside = tmp_path / "file" / "slice.md"
+    assert "cannot be written" in refused(checkpoints["nemotron_h"], markdown=str(inside))
+
+
+def test_the_longest_run_the_context_allows_works(checkpoints: dict[str, Path]) -> None:
+    """The reserve for sequences that start early is enough, and not more than is refused."""
+    data = run(checkpoints["nemotron_h"], prompt_tokens=59, batch=2, train_tokens=4)
+    assert len(data["rows"]) == 8
+    refused(checkpoints["nemotron_h"], prompt_tokens=60, batch=2, train_tokens=4)
