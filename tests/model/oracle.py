@@ -1,0 +1,130 @@
+"""HybridLM written once more, in float64, for one sequence, as plainly as its papers say it.
+
+Shares no code with naga but the names of its tensors; differentiable. T tokens, D hidden.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from naga.config.model import ModelConfig
+from naga.ops.ssd import ssd_oracle
+
+Weights = Mapping[str, Tensor]
+
+
+def logits(config: ModelConfig, weights: Weights, tokens: Tensor) -> Tensor:
+    """(T, V) float64."""
+    x = weights["embed.weight"][tokens] * config.embedding_multiplier
+    mixers = {"M": mamba2, "*": attention, "-": mlp, "E": moe}
+    for index, letter in enumerate(config.layers):
+        prefix = f"layers.{index}."
+        own = {k.removeprefix(prefix): w for k, w in weights.items() if k.startswith(prefix)}
+        mixer = {k.removeprefix("mixer."): w for k, w in own.items()}
+        normed = rms_norm(x, own["norm.weight"], config)
+        x = x + config.residual_multiplier * mixers[letter](config, mixer, normed)
+    head = weights["embed.weight" if config.tie_embeddings else "head.weight"]
+    return rms_norm(x, weights["norm.weight"], config) @ head.T / config.logits_divisor
+
+
+def rms_norm(x: Tensor, weight: Tensor, config: ModelConfig) -> Tensor:
+    return x / torch.sqrt(x.square().mean(-1, keepdim=True) + config.norm_eps) * weight
+
+
+def activate(x: Tensor, activation: str) -> Tensor:
+    if activation == "relu2":
+        return x.clamp_min(0) ** 2
+    gate, up = x.chunk(2, dim=-1)
+    return functional.silu(gate) * up
+
+
+def mlp(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
+    assert config.mlp
+    return activate(x @ weights["up.weight"].T, config.mlp.activation) @ weights["down.weight"].T
+
+
+def moe(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
+    options = config.moe
+    assert options
+    scores = x @ weights["router.weight"].T
+    rows = []
+    for token in range(x.shape[0]):
+        if options.router == "softmax":
+            chosen = scores[token].topk(options.top_k).indices
+            shares = scores[token][chosen].softmax(0)
+        else:
+            sigmoid = scores[token].sigmoid()
+            chosen = (sigmoid + weights["router.bias"]).topk(options.top_k).indices
+            shares = sigmoid[chosen] / sigmoid[chosen].sum() * options.routed_scale
+        total = torch.zeros_like(x[0])
+        for expert, share in zip(chosen.tolist(), shares, strict=True):
+            inner = activate(weights["experts.up"][expert] @ x[token], options.activation)
+            total = total + share * (weights["experts.down"][expert] @ inner)
+        if options.shared_dim:
+            inner = activate(weights["shared.up.weight"] @ x[token], options.activation)
+            total = total + weights["shared.down.weight"] @ inner
+        rows.append(total)
+    return torch.stack(rows)
+
+
+def attention(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
+    options = config.attention
+    assert options
+    heads = {
+        name: (x @ weights[f"{name}_proj.weight"].T).unflatten(1, (-1, options.head_dim))
+        for name in "qkv"
+    }
+    for name in "qk":
+        if options.rope:
+            heads[name] = rotate(heads[name], options.rope.theta, options.rope.ntk_alpha)
+        if options.qk_norm:
+            heads[name] = rms_norm(heads[name], weights[f"{name}_norm.weight"], config)
+    group = options.num_heads // options.num_kv_heads
+    k, v = (heads[name].repeat_interleave(group, dim=1) for name in "kv")
+    scores = torch.einsum("qhd,khd->hqk", heads["q"], k)
+    scores = scores * (options.scale or options.head_dim**-0.5)
+    future = torch.ones_like(scores, dtype=torch.bool).triu(1)
+    mixed = torch.einsum("hqk,khd->qhd", scores.masked_fill(future, -torch.inf).softmax(-1), v)
+    return mixed.flatten(1) @ weights["o_proj.weight"].T
+
+
+def rotate(x: Tensor, theta: float, ntk_alpha: float) -> Tensor:
+    half = x.shape[-1] // 2
+    base = theta * ntk_alpha ** (half / (half - 1))
+    frequencies = base ** -(torch.arange(half, dtype=torch.float64) / half)
+    angles = torch.arange(x.shape[0], dtype=torch.float64)[:, None] * frequencies
+    turned = torch.complex(x[..., :half], x[..., half:]) * torch.polar(
+        torch.ones_like(angles), angles
+    ).unsqueeze(1)
+    return torch.cat([turned.real, turned.imag], dim=-1)
+
+
+def mamba2(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
+    options = config.mamba
+    assert options
+    inner, wide = options.num_heads * options.head_dim, options.num_groups * options.state_dim
+    projected = x @ weights["in_proj.weight"].T
+    z, xBC, dt = projected.split([inner, inner + 2 * wide, options.num_heads], dim=-1)
+    earlier = torch.zeros(options.conv_width - 1, xBC.shape[1], dtype=x.dtype)
+    windows = torch.cat([earlier, xBC]).unfold(0, options.conv_width, 1)  # (T, channels, W)
+    xBC = functional.silu((windows * weights["conv.weight"]).sum(-1) + weights["conv.bias"])
+    scanned, B, C = xBC.split([inner, wide, wide], dim=-1)
+    dt = functional.softplus(dt + weights["dt_bias"]).clamp(*options.dt_limit)
+    y, _ = ssd_oracle(
+        scanned.unflatten(1, (options.num_heads, -1)),
+        dt,
+        -weights["A_log"].exp(),
+        B.unflatten(1, (options.num_groups, -1)),
+        C.unflatten(1, (options.num_groups, -1)),
+        weights["D"],
+        [x.shape[0]],
+    )
+    gated = (y.flatten(1) * functional.silu(z)).unflatten(1, (options.num_groups, -1))
+    ones = torch.ones(gated.shape[-1], dtype=x.dtype)
+    return (
+        rms_norm(gated, ones, config).flatten(1)
+        * weights["norm.weight"]
+        @ weights["out_proj.weight"].T
+    )

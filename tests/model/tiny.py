@@ -1,0 +1,121 @@
+"""Tiny random models of every kind of layer and every switch of ModelConfig."""
+
+import torch
+from checkpoint.tiny import randomize
+from torch import Tensor
+
+from naga.config.model import (
+    AttentionConfig,
+    MambaConfig,
+    MlpConfig,
+    ModelConfig,
+    MoeConfig,
+    RopeConfig,
+)
+from naga.model.lm import HybridLM, memory_dtype, value_dtype
+from naga.model.state import StatePool
+from naga.runtime import Runtime, make_runtime
+
+PAGE = 16
+BASE = {"vocab_size": 61, "hidden_dim": 24, "max_positions": 256}
+MAMBA = MambaConfig(num_heads=4, head_dim=8, state_dim=16, num_groups=2, chunk_size=8)
+ATTENTION = AttentionConfig(num_heads=4, num_kv_heads=2, head_dim=8)
+SIGMOID = MoeConfig(
+    num_experts=5,
+    top_k=2,
+    expert_dim=12,
+    shared_dim=20,
+    activation="relu2",
+    router="sigmoid",
+    routed_scale=2.5,
+    balance_loss=0.02,
+)
+SOFTMAX = MoeConfig(num_experts=6, top_k=3, expert_dim=12, balance_loss=0.01)
+CONFIGS = {
+    "M": ModelConfig(pattern="MM", mamba=MAMBA, **BASE),
+    "M, limited dt, odd sizes": ModelConfig(
+        pattern="MM",
+        mamba=MambaConfig(
+            num_heads=3, head_dim=5, state_dim=7, conv_width=3, chunk_size=5, dt_limit=(0.01, 0.3)
+        ),
+        **BASE,
+    ),
+    "*": ModelConfig(
+        pattern="**",
+        attention=AttentionConfig(num_heads=6, num_kv_heads=2, head_dim=12, scale=0.11),
+        **BASE,
+    ),
+    "*, rope with ntk, qk_norm": ModelConfig(
+        pattern="**",
+        attention=AttentionConfig(
+            num_heads=4,
+            num_kv_heads=1,
+            head_dim=8,
+            rope=RopeConfig(theta=100.0, ntk_alpha=8.0),
+            qk_norm=True,
+        ),
+        **BASE,
+    ),
+    "-": ModelConfig(pattern="--", mlp=MlpConfig(inner_dim=28), **BASE),
+    "-, relu2": ModelConfig(pattern="--", mlp=MlpConfig(inner_dim=28, activation="relu2"), **BASE),
+    "E": ModelConfig(pattern="EE", moe=SOFTMAX, **BASE),
+    "E, sigmoid, shared": ModelConfig(pattern="EE", moe=SIGMOID, **BASE),
+    "pairs": ModelConfig(
+        pattern="ME ME *E ME",
+        mamba=MAMBA,
+        attention=ATTENTION,
+        moe=SOFTMAX,
+        embedding_multiplier=3.0,
+        residual_multiplier=0.4,
+        logits_divisor=0.5,
+        norm_eps=1e-3,
+        **BASE,
+    ),
+    "everything": ModelConfig(
+        pattern="ME*EM-*-",
+        tie_embeddings=False,
+        mamba=MAMBA,
+        attention=AttentionConfig(
+            num_heads=4, num_kv_heads=2, head_dim=8, rope=RopeConfig(), qk_norm=True
+        ),
+        mlp=MlpConfig(inner_dim=28, activation="relu2"),
+        moe=SIGMOID,
+        residual_multiplier=0.7,
+        **BASE,
+    ),
+}
+RUNTIMES = {name: make_runtime("cpu", name) for name in ("float32", "bfloat16")}
+
+
+def trained_model(name: str, seed: int = 1) -> HybridLM:
+    """float32, with gradients, no parameter at a value that hides a fault."""
+    model = HybridLM(CONFIGS[name])
+    randomize(iter(model.state_dict().items()), seed)
+    return model
+
+
+def served_model(name: str, runtime: Runtime, seed: int = 1) -> HybridLM:
+    """As a loader leaves it: values and memory in the runtime's dtypes, no gradients."""
+    model = trained_model(name, seed).requires_grad_(False).eval()
+    for key, parameter in model.named_parameters():
+        rounded = parameter.data.to(value_dtype(key, runtime.dtype))
+        parameter.data = rounded.to(memory_dtype(key, runtime.dtype))
+    return model
+
+
+def make_pool(
+    model: HybridLM,
+    runtime: Runtime,
+    *,
+    slots: int = 6,
+    pages: int = 24,
+    garbage: float = torch.nan,
+) -> StatePool:
+    pool = StatePool.create(model.config, runtime, num_slots=slots, num_pages=pages, page_size=PAGE)
+    for memory in (pool.ssm, pool.conv, pool.keys, pool.values):
+        memory.fill_(garbage)
+    return pool
+
+
+def random_tokens(count: int, seed: int = 0) -> Tensor:
+    return torch.randint(61, (count,), generator=torch.Generator().manual_seed(seed))
