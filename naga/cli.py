@@ -53,7 +53,7 @@ Thinking = Annotated[bool, typer.Option(help="Reason before answering. 先思考
 def main() -> None:
     """Run the command line; the only place that turns exceptions into exit codes."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="naga", standalone_mode=False)
     except ConfigError as error:
         _refuse(str(error))
     except typer.TyperException as error:
@@ -248,7 +248,7 @@ def evaluate(
 
 @app.command()
 def inspect(
-    source: Annotated[Path, typer.Argument(help="Checkpoint folder or model .toml. 模型或配置")],
+    source: Annotated[Path, typer.Argument(help="Checkpoint, model or recipe .toml. 模型或配置")],
     as_json: AsJson = False,
 ) -> None:
     """Layers, parameters, FLOPs and memory of a model, without loading it. 查看模型."""
@@ -457,12 +457,18 @@ def _read_texts(paths: list[Path] | None) -> list[str]:
 def _model_config(source: Path) -> "ModelConfig":
     from naga.config.load import load_config
     from naga.config.model import ModelConfig
+    from naga.config.train import PretrainConfig
 
-    if source.suffix == ".toml":
-        return load_config(ModelConfig, source)
-    from naga.checkpoint.config import read_model_config
+    if source.suffix != ".toml":
+        from naga.checkpoint.config import read_model_config
 
-    return read_model_config(source)
+        return read_model_config(source)
+    config = load_config(_kind_of(source, []), source)
+    if isinstance(config, PretrainConfig):
+        return config.model
+    if not isinstance(config, ModelConfig):
+        raise ConfigError(f"{source}: describes no model; inspect the checkpoint in its init_from")
+    return config
 
 
 def _kind_of(file: Path, overrides: list[str]) -> type[Config]:

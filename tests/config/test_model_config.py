@@ -1,0 +1,173 @@
+"""ModelConfig and the run configs: what each validator refuses, and derived sizes."""
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from naga.config.base import ConfigError
+from naga.config.load import parse_config
+from naga.config.model import ModelConfig
+from naga.config.serve import EngineConfig, ServerConfig
+from naga.config.train import PretrainConfig, SftConfig
+
+MODEL: dict[str, Any] = {
+    "pattern": "ME *- ",
+    "vocab_size": 100,
+    "hidden_dim": 16,
+    "max_positions": 64,
+    "mamba": {"num_heads": 4, "head_dim": 8},
+    "attention": {"num_heads": 4, "num_kv_heads": 2, "head_dim": 8, "rope": {"theta": 500.0}},
+    "mlp": {"inner_dim": 32},
+    "moe": {"num_experts": 4, "top_k": 2, "expert_dim": 8, "router": "sigmoid"},
+}
+RUN: dict[str, Any] = {
+    "run_dir": "runs/x",
+    "data": {"paths": ["a.txt"], "tokens_per_batch": 64, "sequence_len": 32},
+    "optim": {"lr": 0.01},
+    "schedule": {"steps": 10, "warmup_steps": 2, "decay_steps": 3},
+}
+PRETRAIN: dict[str, Any] = {**RUN, "tokenizer": "t", "model": MODEL}
+SFT: dict[str, Any] = {**RUN, "init_from": "c"}
+
+
+def change(data: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """A copy with one dotted key set, or removed where the value is ...."""
+    first, _, rest = key.partition(".")
+    if rest:
+        return {**data, first: change(data.get(first, {}), rest, value)}
+    kept = {name: inner for name, inner in data.items() if name != first}
+    return kept if value is ... else {**kept, first: value}
+
+
+def refusal(kind: Any, data: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(kind, data, "f.toml")
+    message = str(caught.value)
+    assert message.startswith("f.toml: ") and "\n" not in message
+    return message.removeprefix("f.toml: ")
+
+
+def test_a_whole_model_is_accepted() -> None:
+    config = parse_config(ModelConfig, MODEL, "f.toml")
+    assert config.layers == "ME*-"
+    assert [config.count(letter) for letter in "M*-E"] == [1, 1, 1, 1]
+    assert config.attention and config.attention.softmax_scale == 8**-0.5
+    assert config.mamba
+    # z, x; x and B and C; all of it and a time step for each head.
+    assert config.mamba.inner_dim == 32
+    assert config.mamba.conv_dim == 32 + 2 * 128
+    assert config.mamba.in_proj_dim == 32 + 32 + 2 * 128 + 4
+    assert config.mamba.dt_limit == (0.0, inf)
+
+
+def test_a_given_scale_replaces_the_usual_one() -> None:
+    config = parse_config(ModelConfig, change(MODEL, "attention.scale", 0.25), "f.toml")
+    assert config.attention and config.attention.softmax_scale == 0.25
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("pattern", "", "pattern: String should have at least 1 character (got '')"),
+        ("pattern", "MX", "pattern letter 1 is 'X'; known are M (Mamba-2)"),
+        ("pattern", "ME*", "there is a [mlp] section but no '-' in pattern"),
+        ("pattern", "me*-", "pattern letter 0 is 'm'"),
+        ("mamba", ..., "pattern has 'M' but there is no [mamba] section"),
+        ("attention", ..., "pattern has '*' but there is no [attention] section"),
+        ("mlp", ..., "pattern has '-' but there is no [mlp] section"),
+        ("moe", ..., "pattern has 'E' but there is no [moe] section"),
+        ("vocab_size", 0, "vocab_size: Input should be greater than 0 (got 0)"),
+        ("hidden_dim", "wide", "hidden_dim: Input should be a valid integer (got 'wide')"),
+        ("max_positions", ..., "missing key 'max_positions'"),
+        ("norm_eps", 0, "norm_eps: Input should be greater than 0 (got 0)"),
+        ("residual_multiplier", -1, "residual_multiplier: Input should be greater than 0"),
+        ("embedding_multiplier", inf, "embedding_multiplier: Input should be a finite number"),
+        ("window", 128, "unknown key 'window'"),
+        ("mamba.num_groups", 3, "mamba: num_heads (4) must be a multiple of num_groups (3)"),
+        ("mamba.conv_width", 1, "mamba.conv_width: Input should be greater than or equal to 2"),
+        ("mamba.dt_limit", [0.5, 0.1], "mamba: dt_limit must be 0 <= low < high, not (0.5, 0.1)"),
+        ("mamba.dt_limit", [-1, 1], "mamba: dt_limit must be 0 <= low < high"),
+        ("mamba.dt_limit", [0.1], "missing key 'mamba.dt_limit.1'"),
+        ("mamba.heads", 4, "unknown key 'mamba.heads'"),
+        ("attention.num_heads", 5, "attention: num_heads (5) must be a multiple of num_kv_heads"),
+        ("attention.head_dim", 7, "attention: rope needs an even head_dim, not 7"),
+        ("attention.rope.ntk_alpha", 0.5, "attention.rope.ntk_alpha: Input should be greater than"),
+        ("attention.rope.type", "yarn", "unknown key 'attention.rope.type'"),
+        ("mlp.activation", "gelu", "mlp.activation: Input should be 'swiglu' or 'relu2'"),
+        ("moe.top_k", 5, "moe: top_k (5) exceeds num_experts (4)"),
+        ("moe.top_k", 0, "moe.top_k: Input should be greater than 0 (got 0)"),
+        ("moe.router", "hash", "moe.router: Input should be 'softmax' or 'sigmoid' (got 'hash')"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused_by_key(key: str, value: Any, problem: str) -> None:
+    assert refusal(ModelConfig, change(MODEL, key, value)).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("bias_update", 0.001, "moe: bias_update needs router = 'sigmoid'"),
+        ("routed_scale", 2.5, "moe: routed_scale needs router = 'sigmoid'"),
+    ],
+)
+def test_a_softmax_router_refuses_what_it_would_ignore(key: str, value: Any, problem: str) -> None:
+    sigmoid = change(MODEL, f"moe.{key}", value)
+    parse_config(ModelConfig, sigmoid, "f.toml")
+    assert refusal(ModelConfig, change(sigmoid, "moe.router", "softmax")) == problem
+
+
+def test_a_pattern_of_spaces_has_no_layer() -> None:
+    bare = {"pattern": "  ", "vocab_size": 9, "hidden_dim": 8, "max_positions": 8}
+    assert refusal(ModelConfig, bare) == "pattern has no layer"
+
+
+def test_nope_may_have_odd_heads() -> None:
+    odd = change(change(MODEL, "attention.head_dim", 7), "attention.rope", ...)
+    assert parse_config(ModelConfig, odd, "f.toml").attention
+
+
+def test_both_kinds_of_runs_are_accepted() -> None:
+    assert parse_config(PretrainConfig, PRETRAIN, "f.toml").model.layers == "ME*-"
+    assert parse_config(SftConfig, SFT, "f.toml").dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("schedule.steps", 4, "schedule: warmup_steps (2) + decay_steps (3) exceed steps (4)"),
+        ("schedule.final_lr_ratio", 1.5, "schedule.final_lr_ratio: Input should be less than or"),
+        ("optim.lr", 0, "optim.lr: Input should be greater than 0 (got 0)"),
+        ("optim.betas", [0.9, 1.0], "optim.betas.1: Input should be less than 1 (got 1.0)"),
+        ("optim.momentum", 0.9, "unknown key 'optim.momentum'"),
+        ("data.paths", [], "data.paths: Tuple should have at least 1 item"),
+        ("data.sequence_len", 1, "data.sequence_len: Input should be greater than 1 (got 1)"),
+        ("seed", -1, "seed: Input should be greater than or equal to 0 (got -1)"),
+        ("seed", 2**63, "seed: Input should be less than 9223372036854775808"),
+        ("dtype", "float16", "dtype: Input should be 'float32' or 'bfloat16' (got 'float16')"),
+        ("accumulate", 0, "accumulate: Input should be greater than 0 (got 0)"),
+        ("init_from", ..., "missing key 'init_from'"),
+        ("model", MODEL, "unknown key 'model'"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused_by_key(key: str, value: Any, problem: str) -> None:
+    assert refusal(SftConfig, change(SFT, key, value)).startswith(problem)
+
+
+def test_a_mistake_deep_in_a_recipe_has_its_whole_path() -> None:
+    data = change(PRETRAIN, "model.moe.top_k", 9)
+    assert refusal(PretrainConfig, data) == "model.moe: top_k (9) exceeds num_experts (4)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "problem"),
+    [
+        (EngineConfig, {"page_size": 24}, "page_size: Input should be a multiple of 16 (got 24)"),
+        (EngineConfig, {"dtype": "int8"}, "dtype: Input should be 'float32' or 'bfloat16'"),
+        (EngineConfig, {"max_running": 0}, "max_running: Input should be greater than 0 (got 0)"),
+        (ServerConfig, {"port": 65_536}, "port: Input should be less than or equal to 65535"),
+        (ServerConfig, {"hots": "x"}, "unknown key 'hots'"),
+    ],
+)
+def test_serving_configs_are_as_strict(kind: Any, data: dict[str, Any], problem: str) -> None:
+    assert refusal(kind, data).startswith(problem)
