@@ -1,13 +1,8 @@
 """One small tokenizer, trained once, for every test of this folder."""
 
 import pytest
-from hypothesis import settings
 
 from naga.data.tokenizer import Tokenizer, train_tokenizer
-
-# A shared machine may pause any example for longer than hypothesis allows.
-settings.register_profile("naga", deadline=None)
-settings.load_profile("naga")
 
 CORPUS = [
     "The tenant shall pay the rent on the first day of each month, 1200 dollars in 12 parts.",

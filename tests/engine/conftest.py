@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from hypothesis import settings
 
 from naga.config.model import (
     AttentionConfig,
@@ -20,10 +19,6 @@ from naga.engine.engine import Engine
 from naga.model.init import initialize
 from naga.model.lm import HybridLM, memory_dtype, value_dtype
 from naga.runtime import Runtime, make_runtime
-
-# A shared machine may pause any example for longer than hypothesis allows.
-settings.register_profile("naga", deadline=None)
-settings.load_profile("naga")
 
 # Odd sizes on purpose: vector tails are where rounding differs. `rotated` has RoPE, QK-norm, a
 # softmax router and an untied head, `plain` has none of these.
