@@ -60,10 +60,10 @@ class Mamba2(nn.Module):
         """x (padded T, D); ssm (slots, H, P, N), conv (slots, W-1, channels) move on in place."""
         assert batch.slots is not None
         z, xBC, dt = self._split(linear_rows(x, self.in_proj.weight))
-        fresh = torch.tensor([start == 0 for start in batch.starts], device=x.device)
-        # where, not multiplication: a fresh slot may hold anything, NaN included.
-        before = torch.where(fresh[:, None, None], 0, conv[batch.slots])
-        states = torch.where(fresh[:, None, None, None], 0, ssm[batch.slots])
+        before, states = conv[batch.slots], ssm[batch.slots]
+        if fresh := [row for row, start in enumerate(batch.starts) if start == 0]:
+            # Overwritten, not multiplied: a fresh slot may hold anything, NaN included.
+            before[fresh], states[fresh] = 0, 0
         conv[batch.slots] = torch.cat([before.flatten(0, 1), xBC])[self._carried(batch)]
         convolved = self._convolve(xBC, before, batch)
         scan_in, B, C = self._parts(convolved)

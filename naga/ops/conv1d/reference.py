@@ -21,10 +21,11 @@ def conv1d(x: Tensor, weight: Tensor, bias: Tensor, segments: Tensor) -> Tensor:
 
 def conv1d_rows(x: Tensor, weight: Tensor, bias: Tensor, before: Tensor, taps: Tensor) -> Tensor:
     stack = torch.cat([before.flatten(0, 1), x]).float()
-    total = stack[taps[0]] * weight[:, 0]
-    for tap in range(1, weight.shape[1]):
-        total = total + stack[taps[tap]] * weight[:, tap]
-    return silu_rows(total + bias).to(x.dtype)
+    products = stack[taps] * weight.T[:, None]  # (W, T, C)
+    total = products[0] + bias
+    for product in products[1:].unbind():
+        total += product
+    return silu_rows(total).to(x.dtype)
 
 
 # Every layer of a step asks the same, and so does every step of the same decoding requests.

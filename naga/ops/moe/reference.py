@@ -76,10 +76,6 @@ def _visit(
     # index_select, not indexing: its gradient adds in a fixed order on the CPU.
     rows = x.index_select(0, order // top_k)
     outputs = [expert(run, index) for index, run in enumerate(rows.split(counts)) if run.shape[0]]
-    place = torch.empty_like(order)
-    place[order] = torch.arange(order.shape[0], device=order.device)
-    by_token = torch.cat(outputs).index_select(0, place).unflatten(0, (tokens, top_k))
-    total = by_token[:, 0].float() * weights[:, :1]
-    for choice in range(1, top_k):
-        total = total + by_token[:, choice].float() * weights[:, choice : choice + 1]
-    return total.to(x.dtype)
+    by_token = torch.cat(outputs).index_select(0, order.argsort()).unflatten(0, (tokens, top_k))
+    first, *others = (by_token.float() * weights[..., None]).unbind(1)
+    return sum(others, start=first).to(x.dtype)

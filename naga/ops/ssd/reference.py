@@ -184,23 +184,23 @@ def ssd_rows(
 
 
 def _scan_block(made: Tensor, decay: Tensor, C: Tensor, state: Tensor) -> Tensor:
-    """Turn what tokens make (t, H, P, N) into the states after them, read y; `state` moves on."""
-    # Multiply, then add: a fused multiply-add would round tails of a vector differently.
+    """Make what each token adds (t, H, P, N) the states after it; read y, move `state` on."""
+    # Multiply, then add: a fused multiply-add would round the tail of a vector differently.
     carried = torch.empty_like(state)
     previous = state
-    for token in range(made.shape[0]):
-        torch.mul(previous, decay[token][:, None, None], out=carried)
-        previous = made[token].add_(carried)
+    for added, factor in zip(made.unbind(), decay[:, :, None, None].unbind(), strict=True):
+        torch.mul(previous, factor, out=carried)
+        previous = added.add_(carried)
     state.copy_(previous)
     return _read(made, C)
 
 
 def _read(states: Tensor, C: Tensor) -> Tensor:
     """H C for every token and head: (t, H, P, N) and (t, H, N) -> (t, H, P)."""
-    matrices, vectors = states.flatten(0, 1), C.flatten(0, 1).unsqueeze(-1)
-    if matrices.shape[0] == 1:
+    # A row times a matrix: several times faster here than a matrix times a column.
+    rows, matrices = C.flatten(0, 1).unsqueeze(1), states.flatten(0, 1).transpose(1, 2)
+    if rows.shape[0] == 1:
         # torch hands a batch of one to another routine, which rounds differently.
-        return torch.bmm(matrices.expand(2, -1, -1), vectors.expand(2, -1, -1))[:1].squeeze(-1)[
-            None
-        ]
-    return torch.bmm(matrices, vectors).squeeze(-1).unflatten(0, C.shape[:2])
+        rows, matrices = rows.expand(2, -1, -1), matrices.expand(2, -1, -1)
+    count = C.shape[0] * C.shape[1]
+    return torch.bmm(rows, matrices)[:count].squeeze(1).unflatten(0, C.shape[:2])
