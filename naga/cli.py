@@ -222,21 +222,21 @@ def evaluate(
     from naga.engine.chat import open_engine
     from naga.eval import engine_answerer, evaluate, write_samples
     from naga.tasks import SCORED, make_tasks
+    from naga.train.progress import counter
 
     names = [name.strip() for name in tasks.split(",") if name.strip()] or list(SCORED)
     made = make_tasks(names, _read_texts(documents))
     sampling = _sampling(0.0, 1.0, 0, max_tokens)
-    progress = Console(stderr=True)
-    with open_engine(model, _engine_config(dtype, device)) as engine:
+    progress = counter("answers", Console(stderr=True), verb="evaluating", total=count * len(made))
+    with open_engine(model, _engine_config(dtype, device)) as engine, progress as finished:
         report = evaluate(
-            engine_answerer(engine, sampling),
+            engine_answerer(engine, sampling, finished),
             made,
             model=str(model),
             levels=(level,),
             count=count,
             seed=seed,
             thinking=thinking,
-            done=lambda row: progress.print(f"{row.task} done 完成", style="dim"),
         )
     if samples is not None:
         write_samples(report, samples)
@@ -314,8 +314,11 @@ def tokenizer_train(
 
     from naga.data.corpus import read_texts
     from naga.data.tokenizer import train_tokenizer
+    from naga.train.progress import counted
 
-    documents = islice(read_texts(paths), 0, None, sample_every)
+    documents = counted(
+        islice(read_texts(paths), 0, None, sample_every), "texts", Console(stderr=True)
+    )
     tokenizer = train_tokenizer(documents, vocab_size)
     tokenizer.save(out)
     print(f"{out}: {tokenizer.vocab_size} tokens")
@@ -337,6 +340,7 @@ def tasks_write(
 ) -> None:
     """Write procedural tasks with worked traces as conversations for `naga sft`. 生成任务."""
     from naga.tasks import FAMILIES, LEVELS, Mix, make_examples, make_tasks, write_conversations
+    from naga.train.progress import counted
 
     wanted = _shares(shares) or dict.fromkeys(FAMILIES, 1.0)
     chosen = tuple(level for level in LEVELS if level in levels.split(","))
@@ -345,7 +349,8 @@ def tasks_write(
     made = make_tasks(list(wanted), _read_texts(documents))
     mix = Mix(weights=tuple(wanted.values()), levels=chosen, chinese=chinese)
     examples = make_examples(made, mix=mix, split="train", seed=seed, count=count)
-    print(f"{out}: {write_conversations(examples, out)} conversations")
+    shown = counted(examples, "tasks", Console(stderr=True), verb="writing", total=count)
+    print(f"{out}: {write_conversations(shown, out)} conversations")
 
 
 @bench_app.command("slice")

@@ -5,7 +5,7 @@ Used by the command line and by evaluation; the server talks to Engine itself. K
 
 import queue
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,10 +104,13 @@ def complete(engine: Engine, request: Request) -> Reply:
     return gather(list(stream(engine, request)))
 
 
-def complete_all(engine: Engine, requests: Sequence[Request]) -> list[Reply]:
+def complete_all(
+    engine: Engine, requests: Sequence[Request], finished: Callable[[], None] = lambda: None
+) -> list[Reply]:
     """Answers to many requests, in their order; max_running of them are in the engine at a time.
 
     ConfigError if one is refused, or if two have the same id; the others are then cancelled.
+    `finished` is called after each answer, for a progress bar.
     """
     outputs: dict[str, list[Output]] = {request.id: [] for request in requests}
     if len(outputs) < len(requests):
@@ -126,6 +129,7 @@ def complete_all(engine: Engine, requests: Sequence[Request]) -> list[Reply]:
             outputs[output.request_id].append(output)
             if output.finish_reason is not None:
                 inside.remove(output.request_id)
+                finished()
     finally:
         for request_id in inside:
             engine.cancel(request_id)

@@ -30,8 +30,13 @@ class Answer:
 Answerer = Callable[[Sequence[Example]], Sequence[Answer]]
 
 
-def engine_answerer(engine: Engine, sampling: SamplingParams) -> Answerer:
-    """Answers by the engine, as many at once as it runs; thinks where the gold answer does."""
+def engine_answerer(
+    engine: Engine, sampling: SamplingParams, finished: Callable[[], None] = lambda: None
+) -> Answerer:
+    """Answers by the engine, as many at once as it runs; thinks where the gold answer does.
+
+    `finished` is called after each answer.
+    """
 
     def answer(examples: Sequence[Example]) -> list[Answer]:
         requests = [
@@ -43,7 +48,7 @@ def engine_answerer(engine: Engine, sampling: SamplingParams) -> Answerer:
             )
             for example in examples
         ]
-        replies = complete_all(engine, requests)
+        replies = complete_all(engine, requests, finished)
         for reply in replies:
             if reply.finish_reason in ("error", "cancelled"):
                 raise RuntimeError(f"a request ended as {reply.finish_reason}: {reply.error}")
@@ -71,9 +76,8 @@ def evaluate(
     split: Split = "heldout",
     thinking: bool = True,
     chinese: float = 0.3,
-    done: Callable[[TaskReport], None] | None = None,
 ) -> Report:
-    """Every task at every level, `count` problems each; `done` is called after each of them.
+    """Every task at every level, `count` problems each.
 
     thinking False asks for straight answers; ConfigError names a task that has none.
     """
@@ -85,8 +89,6 @@ def evaluate(
             reports.append(
                 evaluate_task(answer, task, mix=mix, count=count, seed=seed, split=split)
             )
-            if done is not None:
-                done(reports[-1])
     return Report(model=model, split=split, seed=seed, thinking=thinking, tasks=tuple(reports))
 
 

@@ -3,7 +3,8 @@
 Writes to the console it is given and nowhere else; metrics.jsonl (naga/record.py) is the record.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Self, TypeVar
 
@@ -12,10 +13,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from naga.record import StepMetrics
 
@@ -67,20 +71,46 @@ def say(console: Console, text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
-def counted(items: Iterable[ItemT], noun: str, console: Console) -> Iterator[ItemT]:
-    """Pass `items` on, counting them on a terminal: their total is not known before."""
+def counted(
+    items: Iterable[ItemT],
+    noun: str,
+    console: Console,
+    *,
+    verb: str = "reading",
+    total: int | None = None,
+) -> Iterator[ItemT]:
+    """Pass `items` on, counting them on a terminal; with a bar where their total is known."""
+    with counter(noun, console, verb=verb, total=total) as advance:
+        for item in items:
+            yield item
+            advance()
+
+
+@contextmanager
+def counter(
+    noun: str, console: Console, *, verb: str, total: int | None = None
+) -> Iterator[Callable[[], None]]:
+    """A bar that each call of what it gives moves by one; nothing where there is no terminal."""
+    known = (BarColumn(), MofNCompleteColumn()) if total else (TextColumn("{task.completed:,}"),)
     with Progress(
-        TextColumn("reading"),
-        TextColumn("{task.completed:,} {task.description}"),
-        TimeElapsedColumn(),
+        TextColumn(verb),
+        *known,
+        TextColumn("{task.description}"),
+        RateColumn(),
+        TimeRemainingColumn() if total else TimeElapsedColumn(),
         console=console,
         disable=not console.is_terminal,
         transient=True,
     ) as bar:
-        task = bar.add_task(noun, total=None)
-        for item in items:
-            yield item
-            bar.advance(task)
+        task = bar.add_task(noun, total=total)
+        yield lambda: bar.advance(task)
+
+
+class RateColumn(ProgressColumn):
+    """Items per second, once there is a speed to speak of."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
 
 def clock(seconds: float) -> str:
