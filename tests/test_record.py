@@ -3,8 +3,10 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from pydantic import AllowInfNan
 
 from naga import record
 from naga.config.base import Config, ConfigError
@@ -14,7 +16,7 @@ from naga.record import Run, StepMetrics, config_digest, open_run, to_toml
 
 class Inner(Config):
     words: tuple[str, ...] = ("a", 'quo"te', "河\n")
-    limits: tuple[float, float] = (1e-8, float("inf"))
+    limits: tuple[float, Annotated[float, AllowInfNan(True)]] = (1e-8, float("inf"))
     missing: int | None = None
 
 

@@ -12,6 +12,9 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from naga.server.page import load_page
 
+# Playwright waits five seconds by default; a shared machine may need more.
+expect.set_options(timeout=30_000)
+
 CHROMIUM = Path("/usr/bin/chromium")
 needs_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
 
