@@ -1,7 +1,8 @@
 """Which of two different numbers is larger or smaller, compared digit by digit from the left.
 
 The trace names how many digits each (whole part) has; if those are equal it compares digits up to
-the first difference, then writes both numbers with the sign between them. Decimals (from the medium
+the first difference, then writes which is the larger and which the smaller, whatever was asked:
+weighing the sign and the wish at once is more than a tiny model learns. Decimals (from the medium
 level on) are first padded to the same number of places. Does not compare negative or equal numbers.
 """
 
@@ -76,7 +77,7 @@ class Comparing(Task):
 
 
 def compare_trace(first: str, second: str) -> str:
-    """`4521 (4), 4573 (4): 4=4 / 4=4, 5=5, 2<7 / 4521<4573`, one line each."""
+    """`4521 (4), 4573 (4): 4=4 / 4=4, 5=5, 2<7 / max 4573, min 4521`, one line each."""
     top, bottom = _padded(first, second)
     lengths = [len(number.partition(".")[0]) for number in (top, bottom)]
     lines = [
@@ -90,7 +91,8 @@ def compare_trace(first: str, second: str) -> str:
             if left != right:
                 break
         lines.append(", ".join(steps))
-    lines.append(f"{first}{_sign(float(first), float(second))}{second}")
+    smaller, larger = sorted((first, second), key=float)
+    lines.append(f"max {larger}, min {smaller}")
     return "\n".join(lines)
 
 

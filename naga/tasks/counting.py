@@ -1,7 +1,7 @@
 """How often a word appears in a list of words.
 
-The trace walks through the list and writes the count so far after every word, so the answer is the
-last number of the trace.
+The trace walks through the list; beside every word it writes the one to count, so that comparing
+them is a local matter, and the count so far. The answer is the last number of the trace.
 """
 
 from random import Random
@@ -77,9 +77,9 @@ class Counting(Task):
 
 
 def count_trace(word: str, items: list[str]) -> str:
-    """`pear 0, apple 1, plum 1, apple 2` for the word apple."""
+    """`pear/apple 0, apple/apple 1, plum/apple 1` for the word apple."""
     counts = (items[: i + 1].count(word) for i in range(len(items)))
-    return ", ".join(f"{item} {count}" for item, count in zip(items, counts, strict=True))
+    return ", ".join(f"{item}/{word} {count}" for item, count in zip(items, counts, strict=True))
 
 
 def _words(random: Random, level: Level, vocabulary: tuple[str, ...]) -> list[str]:

@@ -46,9 +46,10 @@ class Material:
     not_found: str
     quoted: str
     """Quote marks around one thing."""
-    found: str
-    """The trace: {named} stands in sentence {number}."""
-    absent: str
+    fitting: str
+    """The trace's verdict on the sentence that is looked for."""
+    other: str
+    """Its verdict on any other."""
     comma: str
     last_comma: str
     gap: str

@@ -1,10 +1,11 @@
 """Quote, word for word, the one sentence of a document that a question asks for, or "not found".
 
 A question gives a fragment of the sentence, one to three words out of it, or a topic. The trace
-repeats what is looked for and names the number of the sentence; the answer is that sentence
-exactly as it stands in the document. Documents are made up or, if texts are given, half of them are
-passages of those. Some examples ask a second question about the same document. Does not ask for
-anything that more than one sentence fits.
+repeats what is looked for, then reads the document sentence by sentence and says of each whether it
+is the one, up to that one; the answer is that sentence exactly as it stands in the document.
+Documents are made up or, if texts are given, half of them are passages of those. Some examples ask
+a second question about the same document. Does not ask for anything that more than one sentence
+fits.
 """
 
 import re
@@ -134,11 +135,17 @@ class Quoting(Task):
         question = query.question
         if random.random() < 0.25:
             question += random.choice(material.otherwise)
-        if absent:
-            reasoning = material.absent.format(named=query.named)
-            return Turn(question=question, reasoning=reasoning, answer=material.not_found)
-        reasoning = material.found.format(named=query.named, number=fitting[0] + 1)
-        return Turn(question=question, reasoning=reasoning, answer=document[fitting[0]].text)
+        answer = material.not_found if absent else document[fitting[0]].text
+        reasoning = quote_trace(query.named, document, fitting, material)
+        return Turn(question=question, reasoning=reasoning, answer=answer)
+
+
+def quote_trace(named: str, document: Document, fitting: Sequence[int], material: Material) -> str:
+    """What is looked for; then a line for each sentence up to the fitting one, with yes or no."""
+    read = document[: fitting[0] + 1] if fitting else document
+    verdicts = [material.fitting if i in fitting else material.other for i in range(len(read))]
+    lines = [f"{s.text} {verdict}" for s, verdict in zip(read, verdicts, strict=True)]
+    return "\n".join([named, *lines])
 
 
 def ask_fragment(random: Random, sentence: Sentence, material: Material) -> Query | None:

@@ -79,6 +79,8 @@ def test_comparing_answers_and_every_step_of_the_trace_are_true(level: Level) ->
         for left, sign, right in re.findall(r"([\d.]+)([<=>])([\d.]+)", example.reasoning):
             truth = {"<": float.__lt__, "=": float.__eq__, ">": float.__gt__}[sign]
             assert truth(float(left), float(right))
+        larger, smaller = re.findall(r"max (.+), min (.+)$", example.reasoning)[0]
+        assert {larger, smaller} == {first, second} and float(larger) > float(smaller)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -103,7 +105,7 @@ def test_counting_answer_is_the_count_and_the_end_of_the_trace(level: Level) -> 
         word, listed = example.problem.split(" in ")
         assert int(example.answer) == Counter(listed.split())[word]
         steps = [step.rsplit(" ", 1) for step in example.reasoning.split(", ")]
-        assert [item for item, _ in steps] == listed.split()
+        assert [item for item, _ in steps] == [f"{item}/{word}" for item in listed.split()]
         assert steps[-1][1] == example.answer
 
 
