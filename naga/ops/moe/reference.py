@@ -7,6 +7,10 @@ from torch import Tensor
 
 from naga.ops.linear import linear, linear_rows, pad_rows
 
+# The CPU's bfloat16 products compile code for every new number of rows, and an expert has another
+# number at every step.
+TRAIN_MULTIPLE = 64
+
 
 def route_softmax(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
     """choices (T, k), weights (T, k)."""
@@ -44,7 +48,8 @@ def experts(
     ups, downs = up.unbind(), down.unbind()
 
     def expert(rows: Tensor, index: int) -> Tensor:
-        return linear(activation(linear(rows, ups[index])), downs[index])
+        inner = activation(linear(pad_rows(rows, TRAIN_MULTIPLE), ups[index]))
+        return linear(inner, downs[index])[: rows.shape[0]]
 
     return _visit(x, choices, weights, expert)
 
