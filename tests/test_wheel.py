@@ -39,3 +39,5 @@ def test_a_wheel_in_an_empty_environment_serves(tmp_path: Path) -> None:
     finally:
         server.terminate()
         assert server.wait(timeout=30) == 0
+        if server.stdout is not None:
+            server.stdout.close()
