@@ -1,4 +1,4 @@
-"""Runtime: device, dtype and thread count, chosen once by the command line and passed down.
+"""Runtime: device and dtype, chosen once by the command line and passed down.
 
 Does not hold models or configs. An asked-for device that is missing is an error, never a fallback.
 """

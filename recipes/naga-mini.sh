@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains naga-mini from nothing: tokenizer, conversations, pretraining, fine-tuning, evaluation.
-# On two cores this takes under an hour. A stopped run goes on where it was: run it again.
+# The first run took 68 minutes on two cores, beside other work. A stopped run goes on where it was: run it again.
 #
 #   recipes/naga-mini.sh DATA [MODEL]
 #

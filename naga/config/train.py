@@ -20,7 +20,7 @@ class DataConfig(Config):
     tokens_per_batch: int = Field(gt=0)
     """Tokens of one micro-batch, packed without padding."""
     sequence_len: int = Field(gt=1)
-    """Longest sequence: longer text is split (pretraining) or refused with a count (SFT)."""
+    """Longest sequence: longer text is split (pretraining) or left out and counted (SFT)."""
     max_documents: int | None = Field(None, gt=0)
     """Use only the first so many documents; None means all."""
 
