@@ -66,6 +66,8 @@ class RunConfig(Config):
     device: str = "cpu"
     accumulate: int = Field(1, gt=0)
     """Micro-batches per optimizer step."""
+    workers: int = Field(1, gt=0)
+    """Micro-batches of a step computed side by side, each on its share of the CPU's threads."""
     checkpoint_every: int = Field(200, gt=0)
     """Optimizer steps between checkpoints; the last step always makes one."""
     keep_checkpoints: int = Field(2, gt=0)
@@ -73,6 +75,17 @@ class RunConfig(Config):
     data: DataConfig
     optim: OptimConfig
     schedule: ScheduleConfig
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.workers > self.accumulate:
+            raise ValueError(
+                f"workers ({self.workers}) exceed the micro-batches of a step "
+                f"(accumulate = {self.accumulate})"
+            )
+        if self.workers > 1 and self.device != "cpu":
+            raise ValueError(f"workers ({self.workers}) are for device cpu, not {self.device}")
+        return self
 
 
 class PretrainConfig(RunConfig):

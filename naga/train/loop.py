@@ -37,7 +37,7 @@ from naga.train.checkpoint import (
 from naga.train.optim import make_optimizer
 from naga.train.progress import TrainingProgress, clock, say
 from naga.train.schedule import learning_rate
-from naga.train.step import NonFiniteError, train_step
+from naga.train.step import NonFiniteError, Workers, side_by_side, train_step
 
 # Keys that steer the run without touching its numbers: they may change between start and resume.
 FREE_KEYS = frozenset({"run_dir", "checkpoint_every", "keep_checkpoints", "log_every"})
@@ -74,12 +74,13 @@ def train(job: Job, run: Run, console: Console) -> Path:
     steps = job.config.schedule.steps
     with (
         StopSignals(console) as stop,
+        side_by_side(job.config.workers) as workers,
         TrainingProgress(
             console, total=steps, done=state.step, log_every=job.config.log_every
         ) as progress,
     ):
         while state.step < steps:
-            state, row = _advance(job, run, loader, optimizer, state)
+            state, row = _advance(job, run, loader, optimizer, state, workers)
             run.append(row)
             progress.step(row)
             if stop.received or state.step == steps or not state.step % job.config.checkpoint_every:
@@ -97,7 +98,7 @@ def train(job: Job, run: Run, console: Console) -> Path:
 
 
 def _advance(
-    job: Job, run: Run, loader: Loader, optimizer: AdamW, state: TrainerState
+    job: Job, run: Run, loader: Loader, optimizer: AdamW, state: TrainerState, workers: Workers
 ) -> tuple[TrainerState, StepMetrics]:
     """Do one step; the state and the metrics row after it."""
     started = perf_counter()
@@ -107,7 +108,13 @@ def _advance(
     clip_norm = job.config.optim.clip_norm
     try:
         result = train_step(
-            job.model, optimizer, batches, lr=lr, clip_norm=clip_norm, runtime=job.runtime
+            job.model,
+            optimizer,
+            batches,
+            lr=lr,
+            clip_norm=clip_norm,
+            runtime=job.runtime,
+            workers=workers,
         )
     except NonFiniteError as error:
         raise NonFiniteError(_divergence(step, error, run)) from None

@@ -2,14 +2,18 @@
 
 The loss is the sum over all masked tokens of the step divided by their number, so cutting the
 same sequences into other micro-batches changes it by rounding only. The balancing loss, nonlinear
-in its batch, is weighted by each micro-batch's share of the tokens. Chooses neither data nor
-rates, and writes nothing.
+in its batch, is weighted by each micro-batch's share of the tokens. Given workers, micro-batches
+are computed side by side; their gradients are added in their own order whoever ends first. Chooses
+neither data nor rates, and writes nothing.
 
 T tokens, D hidden, V vocabulary, E experts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -24,7 +28,7 @@ from naga.model.lm import HybridLM
 from naga.model.state import pack
 from naga.ops.loss import cross_entropy
 from naga.runtime import Runtime
-from naga.train.optim import set_learning_rate
+from naga.train.optim import set_learning_rate, trained_parameters
 
 
 class NonFiniteError(ConfigError):
@@ -41,6 +45,40 @@ class StepResult:
     """Busiest expert's tokens over the mean, in the worst layer; None without experts."""
 
 
+Gradients = tuple[Tensor | None, ...]
+"""One for each trained parameter in the model's order; None for an expert nobody visited."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+    """What one micro-batch gives to its step."""
+
+    gradients: Gradients
+    loss: float
+    balance: float
+    counts: Tensor
+    """(layers, E) tokens sent to each expert."""
+
+
+Compute = Callable[[PackedBatch], _Part]
+Workers = Callable[[Compute, Iterable[PackedBatch]], Iterator[_Part]]
+"""How micro-batches are computed: `map`, one after the other, or an executor's `map`."""
+
+
+@contextmanager
+def side_by_side(count: int) -> Iterator[Workers]:
+    """Workers that compute `count` micro-batches at once, each with its share of the CPU threads.
+
+    Small operations gain little from a second thread; two batches side by side use both cores.
+    """
+    if count == 1:
+        yield map
+        return
+    threads = max(1, torch.get_num_threads() // count)
+    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+        yield pool.map
+
+
 def train_step(
     model: HybridLM,
     optimizer: AdamW,
@@ -49,10 +87,11 @@ def train_step(
     lr: float,
     clip_norm: float,
     runtime: Runtime,
+    workers: Workers = map,
 ) -> StepResult:
     """Update the model once from `batches`; NonFiniteError leaves it untouched."""
     optimizer.zero_grad(set_to_none=True)
-    loss, balance, counts = accumulate_gradients(model, batches, runtime)
+    loss, balance, counts = accumulate_gradients(model, batches, runtime, workers)
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     grad_norm = float(torch.nn.utils.clip_grad_norm_(weights, clip_norm))
     for name, value in (("loss", loss), ("balancing loss", balance), ("gradient norm", grad_norm)):
@@ -71,31 +110,65 @@ def train_step(
 
 
 def accumulate_gradients(
-    model: HybridLM, batches: Sequence[PackedBatch], runtime: Runtime
+    model: HybridLM, batches: Sequence[PackedBatch], runtime: Runtime, workers: Workers = map
 ) -> tuple[float, float, Tensor]:
     """Add the step's gradients; return its loss, balancing loss and expert counts (layers, E)."""
     masked = sum(int(batch.loss_mask.sum()) for batch in batches)
     tokens = sum(sum(batch.lengths) for batch in batches)
     if not masked:
         raise ConfigError("a training step holds no token to learn: every loss mask is empty")
+    weights = [weight for _, weight in trained_parameters(model)]
     losses, balances, counts = [], [], []
-    for batch in batches:
-        places = pack(batch.lengths, runtime.device)
-        output = model(_tensor(batch.tokens, runtime), places, runtime.dtype)
-        loss = cross_entropy(
-            output.hidden,
-            model.head_weight,
-            _tensor(batch.targets, runtime),
-            _tensor(batch.loss_mask, runtime),
-            denominator=masked,
-            logits_divisor=model.config.logits_divisor,
-        )
-        balance = output.balance_loss * (sum(batch.lengths) / tokens)
-        (loss + balance).backward()
-        losses.append(loss.item())
-        balances.append(balance.item())
-        counts.append(output.expert_counts)
+    compute = partial(_compute, model, weights, runtime, masked=masked, tokens=tokens)
+    for part in workers(compute, batches):
+        _add_gradients(weights, part.gradients)
+        losses.append(part.loss)
+        balances.append(part.balance)
+        counts.append(part.counts)
     return sum(losses), sum(balances), torch.stack(counts).sum(dim=0)
+
+
+def _compute(
+    model: HybridLM,
+    weights: Sequence[Tensor],
+    runtime: Runtime,
+    batch: PackedBatch,
+    *,
+    masked: int,
+    tokens: int,
+) -> _Part:
+    """One micro-batch of a step of `tokens` tokens, `masked` of them learned."""
+    output = model(
+        _tensor(batch.tokens, runtime), pack(batch.lengths, runtime.device), runtime.dtype
+    )
+    loss = cross_entropy(
+        output.hidden,
+        model.head_weight,
+        _tensor(batch.targets, runtime),
+        _tensor(batch.loss_mask, runtime),
+        denominator=masked,
+        logits_divisor=model.config.logits_divisor,
+    )
+    balance = output.balance_loss * (sum(batch.lengths) / tokens)
+    # Not backward(): two threads must not add to the same .grad.
+    gradients = torch.autograd.grad(loss + balance, weights, allow_unused=True)
+    return _Part(
+        gradients=gradients,
+        loss=loss.item(),
+        balance=balance.item(),
+        counts=output.expert_counts,
+    )
+
+
+def _add_gradients(weights: Sequence[Tensor], gradients: Gradients) -> None:
+    for weight, gradient in zip(weights, gradients, strict=True):
+        if gradient is None:
+            continue
+        if weight.grad is None:
+            # AdamW's fused step takes gradients to lie in memory as the weights do.
+            weight.grad = gradient.contiguous()
+        else:
+            weight.grad += gradient
 
 
 @torch.no_grad()

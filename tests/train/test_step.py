@@ -19,6 +19,7 @@ from naga.train.optim import make_optimizer
 from naga.train.step import (
     NonFiniteError,
     accumulate_gradients,
+    side_by_side,
     train_step,
     update_router_biases,
 )
@@ -63,6 +64,21 @@ def test_batch_1_times_8_equals_batch_8(model_config: ModelConfig) -> None:
     assert grads.keys() == split_grads.keys()
     for name, grad in grads.items():
         torch.testing.assert_close(split_grads[name], grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_side_by_side_equals_one_after_the_other(model_config: ModelConfig, dtype: str) -> None:
+    model = make_model(model_config)
+    runtime = make_runtime("cpu", dtype)
+    # The first takes longest: were gradients added as they come, its would come last.
+    batches = [pack(pieces(24)), *(pack([piece]) for piece in pieces(4))]
+    accumulate_gradients(model, batches, runtime)
+    alone = {name: weight.grad for name, weight in model.named_parameters()}
+    model.zero_grad(set_to_none=True)
+    with side_by_side(3) as workers:
+        accumulate_gradients(model, batches, runtime, workers)
+    for name, weight in model.named_parameters():
+        assert alone[name] is None or torch.equal(weight.grad, alone[name]), name  # type: ignore[arg-type]
 
 
 def test_every_trained_parameter_gets_a_gradient(model_config: ModelConfig) -> None:
