@@ -11,7 +11,6 @@ Holds no weights (train/checkpoint.py) and decides nothing about training. Impor
 
 import fcntl
 import json
-import os
 import platform
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from naga.config.base import Config, ConfigError
+from naga.disk import sync, write_atomic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +96,8 @@ class Run:
 
     def sync(self) -> None:
         """Put all rows on the disk: before a checkpoint that claims their steps."""
-        with self._metrics.open("a") as file:
-            os.fsync(file.fileno())
+        self._metrics.touch()
+        sync(self._metrics)
 
     def plot(self) -> None:
         """Redraw loss.png from metrics.jsonl."""
@@ -124,16 +124,6 @@ def config_digest(config: Config, free: Collection[str] = ()) -> str:
 def to_toml(config: Config) -> str:
     """The record as TOML that load_config reads back to an equal record; None is left out."""
     return "\n".join(_toml_lines(config.model_dump(mode="json"), prefix="")) + "\n"
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Readers see the old file or the whole new one."""
-    beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def plot_loss(rows: list[StepMetrics], path: Path) -> None:

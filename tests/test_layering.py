@@ -8,6 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "naga"
 RANKS = [
     ["base"],
+    ["disk"],
     ["runtime", "record"],
     ["config"],
     ["ops"],

@@ -24,8 +24,8 @@ from naga.config.load import parse_config
 from naga.config.model import ModelConfig
 from naga.config.serve import EngineConfig
 from naga.config.train import OptimConfig
+from naga.disk import write_atomic
 from naga.model.account import account
-from naga.record import write_atomic
 from naga.runtime import make_runtime
 from naga.train.progress import say
 

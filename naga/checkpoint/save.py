@@ -6,7 +6,6 @@ leaves the old folder, the new one, or (between two renames) the old one as .NAM
 Assumes one writer per folder. Matrices are stored in one dtype, everything else in float32.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from naga.checkpoint.load import INDEX_FILE, WEIGHTS_FILE, memory_shapes, meta_m
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
+from naga.disk import sync, sync_folder
 from naga.model.lm import value_dtype
 from naga.runtime import DTYPES
 
@@ -170,8 +170,7 @@ def _split(stored: list[Stored], shard_bytes: int) -> list[list[Stored]]:
 
 def _replace(fresh: Path, target: Path) -> None:
     """Put `fresh` on the disk and give it the target's name."""
-    for path in (*fresh.iterdir(), fresh):
-        _sync(path)
+    sync_folder(fresh)
     previous = target.with_name(f".{target.name}.previous")
     if target.exists():
         shutil.rmtree(previous, ignore_errors=True)
@@ -182,13 +181,5 @@ def _replace(fresh: Path, target: Path) -> None:
         if previous.exists():
             previous.rename(target)
         raise
-    _sync(target.parent)
+    sync(target.parent)
     shutil.rmtree(previous, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer as Backend
 
 from naga.config.base import ConfigError
 from naga.data.template import CHAT_TEMPLATE
-from naga.record import write_atomic
+from naga.disk import write_atomic
 
 END_OF_TEXT = "<|endoftext|>"
 SYSTEM = "<|system|>"

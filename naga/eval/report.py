@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from naga.record import write_atomic
+from naga.disk import write_atomic
 from naga.tasks import Language, Level, Split
 
 Z_95 = 1.959964

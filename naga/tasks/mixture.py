@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from naga.config.base import ConfigError
-from naga.record import write_atomic
+from naga.disk import write_atomic
 from naga.tasks.addition import Addition
 from naga.tasks.comparing import Comparing
 from naga.tasks.counting import Counting

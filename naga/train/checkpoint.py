@@ -10,7 +10,6 @@ hidden name, put on the disk, then renamed. This is not the inference layout: se
 """
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch.optim import AdamW
 
 from naga.config.base import ConfigError
 from naga.data.loader import LoaderState
+from naga.disk import sync, sync_folder
 from naga.train.optim import trained_parameters
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -52,10 +52,9 @@ def save_checkpoint(
         save_file(model.state_dict(), beside / "model.safetensors")
         save_file(_moments(model, optimizer), beside / "optimizer.safetensors")
         (beside / "trainer.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
-        for path in (*beside.iterdir(), beside):
-            _fsync(path)
+        sync_folder(beside)
         beside.rename(final)
-        _fsync(folder)
+        sync(folder)
     except (OSError, SafetensorError) as error:
         raise ConfigError(f"{final}: cannot be written: {error}") from None
     for old in list_checkpoints(folder)[:-keep]:
@@ -136,11 +135,3 @@ def _remove(path: Path) -> None:
 
 def _hidden(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

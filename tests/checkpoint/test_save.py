@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, GenerationConfig
 
 from checkpoint import tiny
+from naga import disk
 from naga.checkpoint import save
 from naga.checkpoint.layout import Part
 from naga.checkpoint.load import load_model
@@ -121,8 +122,8 @@ class Countdown:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
         self.left = calls
         for owner, name in [
-            (save, "save_file"), (save, "_sync"), (Path, "rename"), (Path, "write_text"),
-            (save.shutil, "rmtree"),
+            (save, "save_file"), (disk, "sync"), (save, "sync"), (Path, "rename"),
+            (Path, "write_text"), (save.shutil, "rmtree"),
         ]:  # fmt: skip
             monkeypatch.setattr(owner, name, self.counted(getattr(owner, name)))
 

@@ -90,7 +90,7 @@ def test_a_save_that_dies_leaves_the_last_good_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(checkpoint, "_fsync", die)
+        patch.setattr(checkpoint, "sync_folder", die)
         save_checkpoint(tmp_path, replace(STATE, step=4), model, optimizer, keep=1)
     assert list_checkpoints(tmp_path) == [good]
     assert len(list(tmp_path.iterdir())) == 2
@@ -107,7 +107,7 @@ def test_a_full_disk_is_one_clear_line(
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "_fsync", full)
+    monkeypatch.setattr(checkpoint, "sync_folder", full)
     with pytest.raises(ConfigError, match=r"step-000003: cannot be written: .*No space left"):
         save_checkpoint(tmp_path, STATE, model, optimizer, keep=1)
     assert list_checkpoints(tmp_path) == []
