@@ -1,9 +1,10 @@
 """Which of two different numbers is larger or smaller, compared digit by digit from the left.
 
-The trace names how many digits each (whole part) has; if those are equal it compares digits up to
-the first difference, then writes which is the larger and which the smaller, whatever was asked:
-weighing the sign and the wish at once is more than a tiny model learns. Decimals (from the medium
-level on) are first padded to the same number of places. Does not compare negative or equal numbers.
+The trace says what is wanted, max or min, and how many digits each number (its whole part) has; if
+those are equal it compares digits up to the first difference. Then it writes which is the larger
+and which the smaller, whatever was asked, and last the one that was: weighing the sign and the wish
+at once is more than a tiny model learns. Decimals (from the medium level on) are first padded to
+the same number of places. Does not compare negative or equal numbers.
 """
 
 from random import Random
@@ -68,7 +69,7 @@ class Comparing(Task):
             level=level,
             language=language,
             problem=" ".join(sorted((first, second))),
-            messages=conversation(question, compare_trace(first, second), answer),
+            messages=conversation(question, compare_trace(first, second, larger), answer),
             answer=answer,
         )
 
@@ -76,12 +77,14 @@ class Comparing(Task):
         return grade_exact(reply, example.answer)
 
 
-def compare_trace(first: str, second: str) -> str:
-    """`4521 (4), 4573 (4): 4=4 / 4=4, 5=5, 2<7 / max 4573, min 4521`, one line each."""
+def compare_trace(first: str, second: str, larger: bool) -> str:
+    """`min / 4521 (4), 4573 (4): 4=4 / 4=4, 5=5, 2<7 / max 4573, min 4521 / min 4521`, by lines."""
     top, bottom = _padded(first, second)
     lengths = [len(number.partition(".")[0]) for number in (top, bottom)]
+    wanted = "max" if larger else "min"
     lines = [
-        f"{top} ({lengths[0]}), {bottom} ({lengths[1]}): {lengths[0]}{_sign(*lengths)}{lengths[1]}"
+        wanted,
+        f"{top} ({lengths[0]}), {bottom} ({lengths[1]}): {lengths[0]}{_sign(*lengths)}{lengths[1]}",
     ]
     if lengths[0] == lengths[1]:
         steps: list[str] = []
@@ -91,8 +94,9 @@ def compare_trace(first: str, second: str) -> str:
             if left != right:
                 break
         lines.append(", ".join(steps))
-    smaller, larger = sorted((first, second), key=float)
-    lines.append(f"max {larger}, min {smaller}")
+    low, high = sorted((first, second), key=float)
+    lines.append(f"max {high}, min {low}")
+    lines.append(f"{wanted} {high if larger else low}")
     return "\n".join(lines)
 
 

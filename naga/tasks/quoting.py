@@ -1,8 +1,9 @@
 """Quote, word for word, the one sentence of a document that a question asks for, or "not found".
 
 A question gives a fragment of the sentence, one to three words out of it, or a topic. The trace
-repeats what is looked for, then reads the document sentence by sentence and says of each whether it
-is the one, up to that one; the answer is that sentence exactly as it stands in the document.
+repeats what is looked for, then reads the document sentence by sentence up to the right one: it
+sets a mark where the words looked for end (or names the sentence's topic), then says whether this
+is the one. The answer is that sentence exactly as it stands in the document.
 Documents are made up or, if texts are given, half of them are passages of those. Some examples ask
 a second question about the same document. Does not ask for anything that more than one sentence
 fits.
@@ -38,12 +39,13 @@ ABSENT_SHARE = 0.2
 REAL_SHARE = 0.5
 CONTRACT_SHARE = 0.6
 FOLLOW_UP_SHARE = 0.1
+# Behind the words looked for, at the head of the trace and wherever they are found. To set it is to
+# continue what was said before those words, which a model that can copy learns at once.
+MARK = "|"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    named: str
-    """What is looked for, as the trace names it."""
     question: str
     needles: tuple[str, ...] = ()
     topic: str = ""
@@ -53,6 +55,17 @@ class Query:
             return self.topic in sentence.topics
         text = sentence.text.casefold()
         return all(needle.casefold() in text for needle in self.needles)
+
+    def named(self) -> str:
+        """What is looked for, as the trace begins: words each with their mark, or a topic."""
+        return f"> {self.topic}" if self.topic else "".join(f"> {n}{MARK}" for n in self.needles)
+
+    def read(self, sentence: Sentence) -> str:
+        """The sentence with a mark behind each needle in it, or its topics in brackets."""
+        if self.topic:
+            return f"{sentence.text} ({', '.join(sorted(sentence.topics)) or '-'})"
+        pattern = "|".join(re.escape(needle) for needle in self.needles)
+        return re.sub(pattern, lambda found: found[0] + MARK, sentence.text, flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,16 +149,18 @@ class Quoting(Task):
         if random.random() < 0.25:
             question += random.choice(material.otherwise)
         answer = material.not_found if absent else document[fitting[0]].text
-        reasoning = quote_trace(query.named, document, fitting, material)
+        reasoning = quote_trace(query, document, fitting, material)
         return Turn(question=question, reasoning=reasoning, answer=answer)
 
 
-def quote_trace(named: str, document: Document, fitting: Sequence[int], material: Material) -> str:
+def quote_trace(
+    query: Query, document: Document, fitting: Sequence[int], material: Material
+) -> str:
     """What is looked for; then a line for each sentence up to the fitting one, with yes or no."""
     read = document[: fitting[0] + 1] if fitting else document
     verdicts = [material.fitting if i in fitting else material.other for i in range(len(read))]
-    lines = [f"{s.text} {verdict}" for s, verdict in zip(read, verdicts, strict=True)]
-    return "\n".join([named, *lines])
+    lines = [f"{query.read(s)} {verdict}" for s, verdict in zip(read, verdicts, strict=True)]
+    return "\n".join([query.named(), *lines])
 
 
 def ask_fragment(random: Random, sentence: Sentence, material: Material) -> Query | None:
@@ -155,7 +170,6 @@ def ask_fragment(random: Random, sentence: Sentence, material: Material) -> Quer
     if len(fragment) < 4 or set(fragment) & set(QUOTE_MARKS) - {"'", "’"}:
         return None
     return Query(
-        named=material.quoted.format(fragment),
         question=random.choice(material.by_fragment).format(what=fragment),
         needles=(fragment,),
     )
@@ -179,16 +193,15 @@ def _window(random: Random, items: Sequence[str], length: int) -> Sequence[str]:
 
 
 def ask_keywords(random: Random, sentence: Sentence, material: Material) -> Query | None:
-    """One to three single words, in the order in which they stand."""
+    """One or two single words, in the order in which they stand."""
     keywords = sentence.keywords
     if not keywords:
         return None
-    chosen = sorted(random.sample(range(len(keywords)), random.randint(1, min(3, len(keywords)))))
+    chosen = sorted(random.sample(range(len(keywords)), random.randint(1, min(2, len(keywords)))))
     needles = tuple(keywords[i] for i in chosen)
     quoted = tuple(material.quoted.format(needle) for needle in needles)
     listed = _enumeration(quoted if random.random() < 0.5 else needles, material)
     return Query(
-        named=material.comma.join(quoted),
         question=random.choice(material.by_keywords).format(what=listed),
         needles=needles,
     )
@@ -201,7 +214,7 @@ def ask_topic(random: Random, sentence: Sentence, material: Material) -> Query |
     topic = random.choice(topics)
     wording = random.choice(material.by_topic)
     question = wording.format(ask=random.choice(topic.asks), label=topic.label)
-    return Query(named=topic.label, question=question, topic=topic.label)
+    return Query(question=question, topic=topic.label)
 
 
 def _enumeration(words: Sequence[str], material: Material) -> str:

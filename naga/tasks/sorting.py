@@ -1,10 +1,13 @@
 """Put a list of different whole numbers in ascending or descending order.
 
-The trace pads the numbers to one width (so that digits line up), then repeatedly names the smallest
-(or largest) of the rest before a colon and the remaining rest after it, in the order given.
+The trace pads the numbers to one width (so that digits line up) and puts a letter before each, then
+repeatedly names the smallest (or largest) of the rest with its letter before a colon and the
+remaining rest after it, in the order given. The letters make every step a look-up: what stood at b,
+which letter stood before 120.
 """
 
 import re
+import string
 from random import Random
 from typing import ClassVar, final
 
@@ -71,15 +74,22 @@ class Sorting(Task):
 
 
 def sort_trace(numbers: list[int], descending: bool) -> str:
-    """`034 007 120 / 007: 034 120 / 034: 120 / 120:`, one line each."""
+    """`a034 b007 c120 / 007b: a034 c120 / 034a: c120 / 120c:`, one line each."""
     width = max(len(str(number)) for number in numbers)
-    rest = [f"{number:0{width}}" for number in numbers]
-    lines = [" ".join(rest)]
+    rest = {
+        f"{number:0{width}}": letter
+        for number, letter in zip(numbers, string.ascii_lowercase, strict=False)
+    }
+    lines = [_listed(rest)]
     while rest:
         chosen = max(rest) if descending else min(rest)
-        rest.remove(chosen)
-        lines.append(f"{chosen}: {' '.join(rest)}".rstrip())
+        letter = rest.pop(chosen)
+        lines.append(f"{chosen}{letter}: {_listed(rest)}".rstrip())
     return "\n".join(lines)
+
+
+def _listed(letters: dict[str, str]) -> str:
+    return " ".join(letter + number for number, letter in letters.items())
 
 
 def _numbers(random: Random, level: Level) -> list[int]:
@@ -90,6 +100,14 @@ def _numbers(random: Random, level: Level) -> list[int]:
         if random.random() < 0.5:
             digits = widest
         number = random.randint(10 ** (digits - 1) if digits > 1 else 0, 10**digits - 1)
+        if chosen and random.random() < 0.3:
+            number = _neighbour(random, random.choice(chosen))
         if number not in chosen:
             chosen.append(number)
     return chosen
+
+
+def _neighbour(random: Random, number: int) -> int:
+    """The number with one digit drawn again: what a careless reader would take for it."""
+    place = 10 ** random.randrange(len(str(number)))
+    return number - number // place % 10 * place + random.randint(0, 9) * place

@@ -79,8 +79,11 @@ def test_comparing_answers_and_every_step_of_the_trace_are_true(level: Level) ->
         for left, sign, right in re.findall(r"([\d.]+)([<=>])([\d.]+)", example.reasoning):
             truth = {"<": float.__lt__, "=": float.__eq__, ">": float.__gt__}[sign]
             assert truth(float(left), float(right))
-        larger, smaller = re.findall(r"max (.+), min (.+)$", example.reasoning)[0]
-        assert {larger, smaller} == {first, second} and float(larger) > float(smaller)
+        wanted, *_, both, last = example.reasoning.splitlines()
+        most, least = re.fullmatch(r"max (.+), min (.+)", both).groups()  # type: ignore[union-attr]
+        assert {most, least} == {first, second} and float(most) > float(least)
+        assert wanted == ("max" if larger else "min")
+        assert last == f"{wanted} {example.answer}"
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -91,11 +94,17 @@ def test_sorting_trace_names_the_numbers_in_order(level: Level) -> None:
         descending = re.search("descending|largest to|high to", question(example)) is not None
         ordered = sorted(numbers, reverse=descending)
         assert example.answer == ", ".join(map(str, ordered))
-        named = [line.partition(":")[0] for line in example.reasoning.splitlines()[1:]]
-        assert [int(number) for number in named] == ordered
-        rests = [line.partition(":")[2].split() for line in example.reasoning.splitlines()[1:]]
+        first, *lines = example.reasoning.splitlines()
+        letters = {item[1:]: item[0] for item in first.split()}
+        assert "".join(letters.values()) == "abcdefghijklmn"[: len(numbers)]
+        assert list(map(int, letters)) == numbers
+        named = [line.partition(":")[0] for line in lines]
+        assert [int(item[:-1]) for item in named] == ordered
+        assert [item[-1] for item in named] == [letters[item[:-1]] for item in named]
+        rests = [line.partition(":")[2].split() for line in lines]
         for i, rest in enumerate(rests):
-            assert sorted(map(int, rest)) == sorted(ordered[i + 1 :])
+            gone = {int(item[:-1]) for item in named[: i + 1]}
+            assert rest == [item for item in first.split() if int(item[1:]) not in gone]
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -120,8 +129,8 @@ def test_easy_examples_are_cheap() -> None:
     # Characters: an English token is about four of them, a digit or a Chinese word one or two.
     for name, longest in {
         "addition": 140,
-        "comparing": 140,
-        "sorting": 300,
+        "comparing": 160,
+        "sorting": 340,
         "counting": 330,
     }.items():
         (task,) = make_tasks([name])

@@ -45,7 +45,8 @@ def test_trace_reads_the_document_up_to_the_sentence_that_is_the_answer(language
     material = MATERIAL[language]
     for example in made("easy", language, 200):
         _, *lines = example.reasoning.split("\n")
-        read, verdicts = zip(*(line.rsplit(" ", 1) for line in lines), strict=True)
+        marked, verdicts = zip(*(line.rsplit(" ", 1) for line in lines), strict=True)
+        read = [unmarked(text) for text in marked]
         assert example.problem.startswith(" ".join(read))
         if example.answer == material.not_found:
             assert " ".join(read) == example.problem
@@ -56,10 +57,28 @@ def test_trace_reads_the_document_up_to_the_sentence_that_is_the_answer(language
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_marks_stand_behind_the_words_looked_for_and_nowhere_else(language: Language) -> None:
+    marks = 0
+    for example in made("easy", language, 200):
+        head, *lines = example.reasoning.split("\n")
+        words = [word.casefold() for word in re.findall(r"> ([^|]+)\|", head)]
+        for line in lines:
+            before = line.casefold().split("|")[:-1]
+            assert all(any(part.endswith(word) for word in words) for part in before)
+            assert len(before) == sum(unmarked(line).casefold().count(word) for word in words)
+            marks += len(before)
+    assert marks > 80
+
+
+def unmarked(line: str) -> str:
+    """Without marks, and without the bracket that names a sentence's topics."""
+    return re.sub(r" \([^()]*\)$", "", line.replace("|", ""))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_quoted_words_stand_in_the_answer_and_nowhere_else(language: Language) -> None:
     for example in made("easy", language, 200):
-        needles = re.findall(r'"([^"]+)"|“([^”]+)”', example.reasoning.split("\n")[0])
-        words = [first or second for first, second in needles]
+        words = re.findall(r"> ([^|]+)\|", example.reasoning.split("\n")[0])
         if words and example.answer != MATERIAL[language].not_found:
             rest = example.problem.replace(example.answer, "").casefold()
             assert all(word.casefold() in example.answer.casefold() for word in words)
@@ -81,7 +100,7 @@ def test_real_documents_are_quoted_verbatim_with_whitespace_normalised() -> None
 
 def test_topics_of_real_sentences_are_recognised() -> None:
     real = made("easy", "en", 400, (CONTRACT,))
-    governed = {e.answer for e in real if e.reasoning.startswith("governing law\n")}
+    governed = {e.answer for e in real if e.reasoning.startswith("> governing law\n")}
     assert "2. This Agreement shall be governed by the laws of the State of New York." in governed
 
 
