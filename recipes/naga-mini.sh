@@ -18,7 +18,7 @@ contracts=$data/longdoc/cuad_contracts.jsonl.gz
 texts=("$data"/text/{classic_books_en,python_peps,zh_tang_song_shi,zh_song_ci}.jsonl.gz "$contracts")
 
 mkdir -p "$work"
-[ -e "$work/tasks.jsonl" ] || $naga tasks write "$work/tasks.jsonl" --count 100000 --seed 1 \
+[ -e "$work/tasks.jsonl" ] || $naga tasks write "$work/tasks.jsonl" --count 150000 --seed 1 \
     --documents "$contracts" \
     --shares addition=0.13,comparing=0.13,sorting=0.19,counting=0.13,quoting=0.38,chat=0.04
 [ -e "$work/tokenizer/tokenizer.json" ] || $naga tokenizer train "$work/tokenizer" \

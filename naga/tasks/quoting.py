@@ -2,8 +2,8 @@
 
 A question gives a fragment of the sentence, one to three words out of it, or a topic. The trace
 repeats what is looked for, then reads the document sentence by sentence up to the right one: it
-sets a mark where the words looked for end (or names the sentence's topic), then says whether this
-is the one. The answer is that sentence exactly as it stands in the document.
+sets a mark behind the words looked for (or names the sentence's topics and marks the one), then
+says whether this is the one. The answer is that sentence exactly as it stands in the document.
 Documents are made up or, if texts are given, half of them are passages of those. Some examples ask
 a second question about the same document. Does not ask for anything that more than one sentence
 fits.
@@ -57,13 +57,14 @@ class Query:
         return all(needle.casefold() in text for needle in self.needles)
 
     def named(self) -> str:
-        """What is looked for, as the trace begins: words each with their mark, or a topic."""
-        return f"> {self.topic}" if self.topic else "".join(f"> {n}{MARK}" for n in self.needles)
+        """What is looked for, as the trace begins: words or a topic, each with its mark."""
+        return "".join(f"> {wanted}{MARK}" for wanted in self.needles or (self.topic,))
 
     def read(self, sentence: Sentence) -> str:
-        """The sentence with a mark behind each needle in it, or its topics in brackets."""
+        """The sentence with a mark behind each needle, or with its topics, the wanted one marked."""
         if self.topic:
-            return f"{sentence.text} ({', '.join(sorted(sentence.topics)) or '-'})"
+            topics = (t + MARK if t == self.topic else t for t in sorted(sentence.topics))
+            return f"{sentence.text} ({', '.join(topics) or '-'})"
         pattern = "|".join(re.escape(needle) for needle in self.needles)
         return re.sub(pattern, lambda found: found[0] + MARK, sentence.text, flags=re.IGNORECASE)
 

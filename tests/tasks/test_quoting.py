@@ -60,14 +60,35 @@ def test_trace_reads_the_document_up_to_the_sentence_that_is_the_answer(language
 def test_marks_stand_behind_the_words_looked_for_and_nowhere_else(language: Language) -> None:
     marks = 0
     for example in made("easy", language, 200):
-        head, *lines = example.reasoning.split("\n")
-        words = [word.casefold() for word in re.findall(r"> ([^|]+)\|", head)]
-        for line in lines:
+        words = [word.casefold() for word in looked_for(example)]
+        for line in example.reasoning.split("\n")[1:] if words else ():
             before = line.casefold().split("|")[:-1]
             assert all(any(part.endswith(word) for word in words) for part in before)
             assert len(before) == sum(unmarked(line).casefold().count(word) for word in words)
             marks += len(before)
     assert marks > 80
+
+
+def looked_for(example: Example) -> list[str]:
+    """The words a question asks for; none if it asks for a topic."""
+    head, *lines = example.reasoning.split("\n")
+    by_topic = all(re.search(r" \([^()]+\) \w+$", line) for line in lines)
+    return [] if by_topic else re.findall(r"> ([^|]+)\|", head)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_topic_is_marked_in_the_bracket_behind_its_sentence(language: Language) -> None:
+    topics = 0
+    for example in made("easy", language, 200):
+        head, *lines = example.reasoning.split("\n")
+        if looked_for(example):
+            continue
+        topic = head.removeprefix("> ")
+        fitting = [topic in line.rsplit("(", 1)[1] for line in lines]
+        assert fitting[:-1] == [False] * (len(lines) - 1)
+        assert fitting[-1] == (example.answer != MATERIAL[language].not_found)
+        topics += 1
+    assert topics > 10
 
 
 def unmarked(line: str) -> str:
@@ -78,7 +99,7 @@ def unmarked(line: str) -> str:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_quoted_words_stand_in_the_answer_and_nowhere_else(language: Language) -> None:
     for example in made("easy", language, 200):
-        words = re.findall(r"> ([^|]+)\|", example.reasoning.split("\n")[0])
+        words = looked_for(example)
         if words and example.answer != MATERIAL[language].not_found:
             rest = example.problem.replace(example.answer, "").casefold()
             assert all(word.casefold() in example.answer.casefold() for word in words)
@@ -100,7 +121,7 @@ def test_real_documents_are_quoted_verbatim_with_whitespace_normalised() -> None
 
 def test_topics_of_real_sentences_are_recognised() -> None:
     real = made("easy", "en", 400, (CONTRACT,))
-    governed = {e.answer for e in real if e.reasoning.startswith("> governing law\n")}
+    governed = {e.answer for e in real if e.reasoning.startswith("> governing law|\n")}
     assert "2. This Agreement shall be governed by the laws of the State of New York." in governed
 
 
