@@ -61,7 +61,7 @@ class Query:
         return "".join(f"> {wanted}{MARK}" for wanted in self.needles or (self.topic,))
 
     def read(self, sentence: Sentence) -> str:
-        """The sentence with a mark behind each needle, or with its topics, the wanted one marked."""
+        """The sentence with a mark behind each needle, or with its topics, one of them marked."""
         if self.topic:
             topics = (t + MARK if t == self.topic else t for t in sorted(sentence.topics))
             return f"{sentence.text} ({', '.join(topics) or '-'})"
