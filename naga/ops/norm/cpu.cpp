@@ -8,7 +8,7 @@ namespace naga {
 namespace NAGA_ISA {
 namespace norm_detail {
 
-// 1 / sqrt(mean of squares + eps) of values get(i, count). Four sums, so that none waits for itself.
+// 1 / sqrt(mean of squares + eps) of values get(i, count). Four sums: one would wait for itself.
 template <class F> inline float inverse_root(Index length, float eps, F get) {
     constexpr int width = Floats::width;
     Floats total[4] = {zeros(), zeros(), zeros(), zeros()};
