@@ -1,4 +1,4 @@
-// Activations and embedding rows, element by element in float32, rounded where the reference rounds.
+// Activations and embedding rows, element by element in float32; rounded where the reference is.
 #include "../../native/kernels.hpp"
 #include "../../native/simd.hpp"
 
