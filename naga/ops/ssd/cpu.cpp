@@ -26,7 +26,7 @@ inline float softplus(float x, float power) { return x > 20 ? x : std::log1p(pow
 // Keeps a NaN.
 inline float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 
-// dt and decay of one head for tokens first .. first + count.
+// dt and decay of one head for tokens first .. first + count; decay holds exp(dt) on the way.
 template <class E>
 inline void make_steps(const Scan& scan, Index head, Index first, Index count, Steps& steps) {
     const E* dt = static_cast<const E*>(scan.dt) + first * scan.dt_stride + head;
@@ -71,7 +71,10 @@ template <int R>
 inline void move_rows(float* state, Index state_dim, Floats decay, const float* added,
                       const float* B, const float* C, Floats* totals) {
     Floats factor[R], total[R];
-    for (int r = 0; r < R; ++r) factor[r] = broadcast(added[r]), total[r] = zeros();
+    for (int r = 0; r < R; ++r) {
+        factor[r] = broadcast(added[r]);
+        total[r] = zeros();
+    }
     for_vectors(state_dim, [&](Index i, int count) {
         Floats b = load_some(B + i, count), c = load_some(C + i, count);
         for (int r = 0; r < R; ++r) {
