@@ -266,7 +266,8 @@ template <class E> void widen_queries(Tile& tile, int queries, Index from, Index
 }
 
 // Adds the products over these dims to the scores of VECTORS vectors of keys.
-template <int Q> void score_vectors(Tile& tile, const float* keys, Index dims, int key, bool begun) {
+template <int Q>
+void score_vectors(Tile& tile, const float* keys, Index dims, int key, bool begun) {
     constexpr int width = Floats::width;
     Floats sums[Q][VECTORS];
     for (int q = 0; q < Q; ++q)
