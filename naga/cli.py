@@ -46,6 +46,10 @@ TopP = Annotated[float, typer.Option(help="Sample from this much probability. �
 Seed = Annotated[int, typer.Option(help="Same seed, same answer. 随机种子")]
 DtypeOption = Annotated[Dtype, typer.Option(help="Compute dtype. 计算精度")]
 Device = Annotated[str, typer.Option(help="cpu or cuda. 设备")]
+Backend = Annotated[
+    Literal["native", "reference"] | None,
+    typer.Option(help="Default: native on the CPU. reference: plain PyTorch, slow. 计算后端"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. 输出 JSON")]
 Thinking = Annotated[bool, typer.Option(help="Reason before answering. 先思考再回答")]
 
@@ -92,6 +96,7 @@ def serve(
     port: Annotated[int, typer.Option(help="0 picks a free port. 端口")] = 8000,
     dtype: DtypeOption = "float32",
     device: Device = "cpu",
+    backend: Backend = None,
 ) -> None:
     """Serve a model over an OpenAI-compatible API with a chat page. 启动服务."""
     from naga.config.load import parse_config
@@ -99,7 +104,7 @@ def serve(
     from naga.server.app import serve as run
 
     server = parse_config(ServerConfig, {"host": host, "port": port}, source="naga serve")
-    run(path, _engine_config(dtype, device), server)
+    run(path, _engine_config(dtype, device, backend), server)
 
 
 @app.command()
@@ -113,6 +118,7 @@ def generate(
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer.")] = None,
     dtype: DtypeOption = "float32",
     device: Device = "cpu",
+    backend: Backend = None,
     thinking: Thinking = True,
     raw: Annotated[bool, typer.Option("--raw", help="No chat template. 不用对话模板")] = False,
     as_json: AsJson = False,
@@ -123,7 +129,7 @@ def generate(
 
     text = _read_stdin() if prompt == "-" else prompt
     sampling = _sampling(temperature, top_p, seed, max_tokens, tuple(stop or ()))
-    with open_engine(model, _engine_config(dtype, device)) as engine:
+    with open_engine(model, _engine_config(dtype, device, backend)) as engine:
         if raw:
             request = raw_request(engine.tokenizer, text, sampling)
         else:
@@ -142,6 +148,7 @@ def chat(
     seed: Seed = 0,
     dtype: DtypeOption = "float32",
     device: Device = "cpu",
+    backend: Backend = None,
     thinking: Thinking = True,
 ) -> None:
     """Talk with a model; Ctrl-C stops an answer, Ctrl-D ends. 对话."""
@@ -151,7 +158,7 @@ def chat(
     console = Console(highlight=False)
     sampling = _sampling(temperature, top_p, seed, max_tokens)
     history: list[Message] = []
-    with open_engine(model, _engine_config(dtype, device)) as engine:
+    with open_engine(model, _engine_config(dtype, device, backend)) as engine:
         console.print(f"{model.resolve().name} · Ctrl-D ends 结束", style="dim")
         while (line := _ask(console)) is not None:
             asked = [*history, Message(role="user", content=line)]
@@ -212,6 +219,7 @@ def evaluate(
     thinking: Thinking = True,
     dtype: DtypeOption = "float32",
     device: Device = "cpu",
+    backend: Backend = None,
     documents: Annotated[
         list[Path] | None, typer.Option(help="Texts for the quoting task. 引用任务的文本")
     ] = None,
@@ -228,7 +236,7 @@ def evaluate(
     made = make_tasks(names, _read_texts(documents))
     sampling = _sampling(0.0, 1.0, 0, max_tokens)
     progress = counter("answers", Console(stderr=True), verb="evaluating", total=count * len(made))
-    with open_engine(model, _engine_config(dtype, device)) as engine, progress as finished:
+    with open_engine(model, _engine_config(dtype, device, backend)) as engine, progress as finished:
         report = evaluate(
             engine_answerer(engine, sampling, finished),
             made,
@@ -399,11 +407,12 @@ def _train(run: Any) -> None:
         raise typer.Exit(stopped.exit_code) from None
 
 
-def _engine_config(dtype: Dtype, device: str) -> "EngineConfig":
+def _engine_config(dtype: Dtype, device: str, backend: str | None) -> "EngineConfig":
     from naga.config.load import parse_config
     from naga.config.serve import EngineConfig
 
-    return parse_config(EngineConfig, {"dtype": dtype, "device": device}, source="naga")
+    given = {"dtype": dtype, "device": device, "backend": backend}
+    return parse_config(EngineConfig, given, source="naga")
 
 
 def _sampling(

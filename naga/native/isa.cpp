@@ -1,5 +1,7 @@
 #include "kernels.hpp"
 
+#include <initializer_list>
+
 namespace naga {
 
 const Kernels* portable_table(Element element);

@@ -27,7 +27,7 @@ struct Matrix {
 
 enum class Store : int {
     element,  // y (E) = x W^T
-    wide,     // y (float32) = x W^T, not rounded
+    wide,     // y (float32) = scale · (x W^T), not rounded
     add,      // y (E) += scale · (x W^T), rounded to E after each of the three operations
 };
 
@@ -143,6 +143,8 @@ struct Kernels {
     Index panel;  // columns of y in one panel
     std::size_t (*packed_bytes)(Index rows, Index columns);
     void (*pack)(const void* weight, Index rows, Index columns, void* packed);
+    // row n of W as E: the embedding of a model whose head is tied to it
+    void (*packed_row)(const Matrix&, Index row, void* out);
     // panels [first, last) of y
     void (*product)(const Product&, Index first, Index last);
     // float32 weights and inputs whatever the element is: routers. y (T, N) float32
@@ -178,7 +180,12 @@ struct Kernels {
     void (*embed)(const float* row, Index dim, float factor, void* y);
     void (*widen)(const void* x, Index count, float* y);
 
-    // moe: y (E) += scale · round(sum of weights[k] · parts[k] (+ shared)); as `experts` rounds
+    // moe, one token: the k experts and their weights; naga/ops/moe
+    void (*route_softmax)(const float* logits, Index experts, Index top_k, std::int32_t* choices,
+                          float* weights);
+    void (*route_sigmoid)(const float* logits, const float* bias, Index experts, Index top_k,
+                          float scale, float* scores, std::int32_t* choices, float* weights);
+    // y (E) += scale · round(sum of weights[k] · parts[k] (+ shared)); as `experts` rounds
     void (*add_experts)(const void* const* parts, const float* weights, Index top_k,
                         const void* shared, Index dim, float scale, void* y);
 };

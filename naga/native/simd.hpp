@@ -195,7 +195,9 @@ inline Floats min(Floats a, Floats b) {
 }
 inline Floats round(Floats a) { return each([&](int i) { return std::nearbyint(a.v[i]); }); }
 inline Floats scale(Floats a, Floats n) {
-    return each([&](int i) { return std::ldexp(a.v[i], int(n.v[i])); });
+    return each([&](int i) {
+        return n.v[i] == n.v[i] ? std::ldexp(a.v[i], int(n.v[i])) : n.v[i];
+    });
 }
 inline Floats even(const bfloat16* p) { return each([&](int i) { return widen(p[2 * i]); }); }
 inline Floats odd(const bfloat16* p) { return each([&](int i) { return widen(p[2 * i + 1]); }); }
@@ -203,6 +205,13 @@ inline Floats odd(const bfloat16* p) { return each([&](int i) { return widen(p[2
 #endif
 
 inline Floats zeros() { return broadcast(0.0f); }
+
+// To the values E has.
+template <class E> inline Floats rounded(Floats x) {
+    E lanes[Floats::width];
+    store(lanes, x);
+    return load(lanes);
+}
 
 // The sum of all lanes, halves upon halves, in one order.
 inline float sum(Floats x) {

@@ -13,12 +13,6 @@ namespace conv1d_detail {
 // Channels whose weights stay in the nearest cache over all rows; changes no result.
 constexpr Index BLOCK = 256;
 
-template <class E> inline Floats rounded(Floats x) {
-    E narrow[Floats::width];
-    store(narrow, x);
-    return load(narrow);
-}
-
 // Row k of x, or of `before` where k < 0; nullptr: zeros.
 template <class E> inline const E* row_at(const Convolution& conv, Index k) {
     if (k >= 0) return static_cast<const E*>(conv.x) + k * conv.x_stride;

@@ -6,12 +6,6 @@ namespace naga {
 namespace NAGA_ISA {
 namespace pointwise_detail {
 
-template <class E> inline Floats rounded(Floats x) {
-    E narrow[Floats::width];
-    store(narrow, x);
-    return load(narrow);
-}
-
 template <class E>
 void swiglu(const void* x, Index x_stride, Index inner, void* y, Index y_stride, Index first,
             Index last) {
