@@ -397,6 +397,25 @@ def bench_slice(
         Console().print(report.table())
 
 
+@bench_app.command("make-model")
+def bench_make_model(
+    name: Annotated[str, typer.Argument(help="As in recipes/models, or a .toml. 模型名或配置")],
+    out: Annotated[Path, typer.Option(help="Folder to write. 输出目录")],
+    seed: Annotated[int, typer.Option(help="Of the random weights. 随机种子")] = 0,
+    dtype: Annotated[Dtype, typer.Option(help="Of the stored matrices. 存储精度")] = "bfloat16",
+) -> None:
+    """Write a checkpoint with random weights, to measure speed with. 生成随机权重的模型."""
+    from naga.bench.models import count_tensors, make_model
+    from naga.runtime import DTYPES
+    from naga.train.progress import counter
+
+    config = _named_config(name)
+    total = count_tensors(config)
+    with counter("tensors", Console(stderr=True), verb="writing", total=total) as made:
+        make_model(config, out, seed=seed, dtype=DTYPES[dtype], made=made)
+    print(f"{out}: {sum(file.stat().st_size for file in out.iterdir()):,} bytes")
+
+
 def _train(run: Any) -> None:
     from naga.train.loop import TrainingInterruptedError
 
@@ -466,6 +485,14 @@ def _read_texts(paths: list[Path] | None) -> list[str]:
     from naga.data.corpus import read_documents
 
     return list(read_documents(paths)) if paths else []
+
+
+def _named_config(name: str) -> "ModelConfig":
+    """A preset's, or that of a checkpoint folder or a .toml file."""
+    from naga.bench.models import preset_file
+
+    path = Path(name)
+    return _model_config(path if path.suffix == ".toml" or path.is_dir() else preset_file(name))
 
 
 def _model_config(source: Path) -> "ModelConfig":
