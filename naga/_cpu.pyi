@@ -36,3 +36,8 @@ class Plan:
 
 def best_isa() -> str: ...
 def has_isa(isa: str) -> bool: ...
+def read_bandwidth(bytes: int, threads: int) -> float:
+    """Bytes a second; see naga/native/probe.hpp."""
+
+def product_peak(dtype: str, isa: str, threads: int) -> float:
+    """FLOP a second; see naga/native/probe.hpp."""

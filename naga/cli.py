@@ -295,6 +295,26 @@ def inspect(
         console.print(f"{name:>20}  {value:,}", highlight=False)
 
 
+@app.command()
+def doctor(
+    model: Annotated[
+        str | None, typer.Argument(help="Preset, checkpoint folder or .toml. 模型")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What this machine can do, and which models fit it. 检查本机."""
+    from naga.bench.doctor import diagnose
+    from naga.bench.models import presets
+
+    named = {} if model is None else {model: _named_config(model)}
+    with Console(stderr=True).status("measuring 测量中"):
+        diagnosis = diagnose(presets() | named)
+    if as_json:
+        print(diagnosis.to_json())
+    else:
+        Console().print(diagnosis.table())
+
+
 KINDS = {"M": "M Mamba-2", "*": "* attention", "-": "- MLP", "E": "E mixture of experts"}
 
 

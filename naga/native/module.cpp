@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "plan.hpp"
+#include "probe.hpp"
 
 namespace nb = nanobind;
 using namespace naga;
@@ -152,6 +153,20 @@ void load(Plan& plan, const std::string& name, const Array& array) {
     plan.load(name, shape_of(array), elements, array.data());
 }
 
+double probe_reading(Index bytes, int threads) {
+    require(threads >= 1, "threads", "must be at least 1");
+    require(bytes >= 4096 * Index(threads), "bytes", "must be at least 4096 for each thread");
+    nb::gil_scoped_release released;
+    return read_bandwidth(bytes, threads);
+}
+
+double probe_products(const std::string& dtype, const std::string& isa, int threads) {
+    require(threads >= 1, "threads", "must be at least 1");
+    const Kernels& table = table_of(isa, dtype);
+    nb::gil_scoped_release released;
+    return product_peak(table, threads);
+}
+
 }  // namespace
 
 NB_MODULE(_cpu, m) {
@@ -163,6 +178,8 @@ NB_MODULE(_cpu, m) {
     m.def("has_isa", [](const std::string& isa) {
         return kernels(isa_of(isa), Element::float32) != nullptr;
     });
+    m.def("read_bandwidth", &probe_reading);
+    m.def("product_peak", &probe_products);
     nb::class_<PlanConfig>(m, "PlanConfig")
         .def(nb::init<>())
 #define NAGA_FIELD(name) .def_rw(#name, &PlanConfig::name)
