@@ -19,6 +19,8 @@ from naga import __version__
 from naga.config.base import Config, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from naga.config.model import ModelConfig
     from naga.config.serve import EngineConfig
     from naga.engine.chat import Reply
@@ -224,9 +226,24 @@ def evaluate(
         list[Path] | None, typer.Option(help="Texts for the quoting task. 引用任务的文本")
     ] = None,
     samples: Annotated[Path | None, typer.Option(help="Write every answer here (jsonl).")] = None,
+    perplexity: Annotated[
+        Path | None,
+        typer.Option(help="No tasks: how well the model predicts this text. 测文本的困惑度"),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(min=2, help="For --perplexity: tokens read at once, at most 2048 by default."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Accuracy on held-out problems, with 95 % intervals. 评测."""
+    config = _engine_config(dtype, device, backend)
+    if perplexity is not None:
+        if tasks or documents or samples:
+            raise ConfigError("--perplexity runs no tasks: leave out what is for tasks")
+        return _print_perplexity(model, perplexity, config, window, as_json)
+    if window is not None:
+        raise ConfigError("--window is for --perplexity: name a text with it")
     from naga.engine.chat import open_engine
     from naga.eval import engine_answerer, evaluate, write_samples
     from naga.tasks import SCORED, make_tasks
@@ -236,7 +253,7 @@ def evaluate(
     made = make_tasks(names, _read_texts(documents))
     sampling = _sampling(0.0, 1.0, 0, max_tokens)
     progress = counter("answers", Console(stderr=True), verb="evaluating", total=count * len(made))
-    with open_engine(model, _engine_config(dtype, device, backend)) as engine, progress as finished:
+    with open_engine(model, config) as engine, progress as finished:
         report = evaluate(
             engine_answerer(engine, sampling, finished),
             made,
@@ -482,6 +499,22 @@ def _print_reply(reply: "Reply", as_json: bool) -> None:
     if reply.reasoning:
         Console(stderr=True, highlight=False).print(reply.reasoning, style="dim", markup=False)
     print(reply.text)
+
+
+def _print_perplexity(
+    model: Path, file: Path, config: "EngineConfig", window: int | None, as_json: bool
+) -> None:
+    from naga.eval import measure_perplexity
+    from naga.train.progress import counted
+
+    def watch(nats: "Iterable[float]", total: int) -> "Iterable[float]":
+        return counted(nats, "tokens", Console(stderr=True), verb="scoring", total=total)
+
+    found = measure_perplexity(model, file, config, window=window, watch=watch)
+    if as_json:
+        print(found.to_json())
+    else:
+        Console().print(found.table())
 
 
 def _ask(console: Console) -> str | None:
