@@ -93,9 +93,18 @@ void accumulate(const bfloat16* x, Index stride, Index columns, const bfloat16* 
                 Tile<ROWS>& sums) {
     const bfloat16* rows[ROWS];
     for (int r = 0; r < ROWS; ++r) rows[r] = x + r * stride;
+#if defined(__AVX512F__)
+    // A copy stays in registers; what a reference names is stored at every pair. With AVX2's
+    // sixteen registers the copy would be spilled instead.
+    Tile<ROWS> own;
+    std::memcpy(&own, &sums, sizeof own);
+#else
+    Tile<ROWS>& own = sums;
+#endif
     Index k = 0;
-    for (; k + 2 <= columns; k += 2) accumulate_pair<ROWS>(rows, k, true, panel + k * PANEL, sums);
-    if (k < columns) accumulate_pair<ROWS>(rows, k, false, panel + k * PANEL, sums);
+    for (; k + 2 <= columns; k += 2) accumulate_pair<ROWS>(rows, k, true, panel + k * PANEL, own);
+    if (k < columns) accumulate_pair<ROWS>(rows, k, false, panel + k * PANEL, own);
+    if (&own != &sums) std::memcpy(&sums, &own, sizeof own);
 }
 
 template <class E>
