@@ -19,6 +19,8 @@ from naga import __version__
 from naga.config.base import Config, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from naga.config.model import ModelConfig
     from naga.config.serve import EngineConfig
     from naga.engine.chat import Reply
@@ -46,6 +48,10 @@ TopP = Annotated[float, typer.Option(help="Sample from this much probability. �
 Seed = Annotated[int, typer.Option(help="Same seed, same answer. 随机种子")]
 DtypeOption = Annotated[Dtype, typer.Option(help="Compute dtype. 计算精度")]
 Device = Annotated[str, typer.Option(help="cpu or cuda. 设备")]
+Backend = Annotated[
+    Literal["native", "reference"] | None,
+    typer.Option(help="Default: native on the CPU. reference: plain PyTorch, slow. 计算后端"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. 输出 JSON")]
 Thinking = Annotated[bool, typer.Option(help="Reason before answering. 先思考再回答")]
 
@@ -92,6 +98,7 @@ def serve(
     port: Annotated[int, typer.Option(help="0 picks a free port. 端口")] = 8000,
     dtype: DtypeOption = "float32",
     device: Device = "cpu",
+    backend: Backend = None,
 ) -> None:
     """Serve a model over an OpenAI-compatible API with a chat page. 启动服务."""
     from naga.config.load import parse_config
@@ -99,7 +106,7 @@ def serve(
     from naga.server.app import serve as run
 
     server = parse_config(ServerConfig, {"host": host, "port": port}, source="naga serve")
-    run(path, _engine_config(dtype, device), server)
+    run(path, _engine_config(dtype, device, backend), server)
 
 
 @app.command()
@@ -113,6 +120,7 @@ def generate(
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer.")] = None,
     dtype: DtypeOption = "float32",
     device: Device = "cpu",
+    backend: Backend = None,
     thinking: Thinking = True,
     raw: Annotated[bool, typer.Option("--raw", help="No chat template. 不用对话模板")] = False,
     as_json: AsJson = False,
@@ -123,7 +131,7 @@ def generate(
 
     text = _read_stdin() if prompt == "-" else prompt
     sampling = _sampling(temperature, top_p, seed, max_tokens, tuple(stop or ()))
-    with open_engine(model, _engine_config(dtype, device)) as engine:
+    with open_engine(model, _engine_config(dtype, device, backend)) as engine:
         if raw:
             request = raw_request(engine.tokenizer, text, sampling)
         else:
@@ -142,6 +150,7 @@ def chat(
     seed: Seed = 0,
     dtype: DtypeOption = "float32",
     device: Device = "cpu",
+    backend: Backend = None,
     thinking: Thinking = True,
 ) -> None:
     """Talk with a model; Ctrl-C stops an answer, Ctrl-D ends. 对话."""
@@ -151,7 +160,7 @@ def chat(
     console = Console(highlight=False)
     sampling = _sampling(temperature, top_p, seed, max_tokens)
     history: list[Message] = []
-    with open_engine(model, _engine_config(dtype, device)) as engine:
+    with open_engine(model, _engine_config(dtype, device, backend)) as engine:
         console.print(f"{model.resolve().name} · Ctrl-D ends 结束", style="dim")
         while (line := _ask(console)) is not None:
             asked = [*history, Message(role="user", content=line)]
@@ -212,13 +221,29 @@ def evaluate(
     thinking: Thinking = True,
     dtype: DtypeOption = "float32",
     device: Device = "cpu",
+    backend: Backend = None,
     documents: Annotated[
         list[Path] | None, typer.Option(help="Texts for the quoting task. 引用任务的文本")
     ] = None,
     samples: Annotated[Path | None, typer.Option(help="Write every answer here (jsonl).")] = None,
+    perplexity: Annotated[
+        Path | None,
+        typer.Option(help="No tasks: how well the model predicts this text. 测文本的困惑度"),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(min=2, help="For --perplexity: tokens read at once, at most 2048 by default."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Accuracy on held-out problems, with 95 % intervals. 评测."""
+    config = _engine_config(dtype, device, backend)
+    if perplexity is not None:
+        if tasks or documents or samples:
+            raise ConfigError("--perplexity runs no tasks: leave out what is for tasks")
+        return _print_perplexity(model, perplexity, config, window, as_json)
+    if window is not None:
+        raise ConfigError("--window is for --perplexity: name a text with it")
     from naga.engine.chat import open_engine
     from naga.eval import engine_answerer, evaluate, write_samples
     from naga.tasks import SCORED, make_tasks
@@ -228,7 +253,7 @@ def evaluate(
     made = make_tasks(names, _read_texts(documents))
     sampling = _sampling(0.0, 1.0, 0, max_tokens)
     progress = counter("answers", Console(stderr=True), verb="evaluating", total=count * len(made))
-    with open_engine(model, _engine_config(dtype, device)) as engine, progress as finished:
+    with open_engine(model, config) as engine, progress as finished:
         report = evaluate(
             engine_answerer(engine, sampling, finished),
             made,
@@ -285,6 +310,26 @@ def inspect(
     console.print(table)
     for name, value in summary.items():
         console.print(f"{name:>20}  {value:,}", highlight=False)
+
+
+@app.command()
+def doctor(
+    model: Annotated[
+        str | None, typer.Argument(help="Preset, checkpoint folder or .toml. 模型")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What this machine can do, and which models fit it. 检查本机."""
+    from naga.bench.doctor import diagnose
+    from naga.bench.models import presets
+
+    named = {} if model is None else {model: _named_config(model)}
+    with Console(stderr=True).status("measuring 测量中"):
+        diagnosis = diagnose(presets() | named)
+    if as_json:
+        print(diagnosis.to_json())
+    else:
+        Console().print(diagnosis.table())
 
 
 KINDS = {"M": "M Mamba-2", "*": "* attention", "-": "- MLP", "E": "E mixture of experts"}
@@ -389,6 +434,25 @@ def bench_slice(
         Console().print(report.table())
 
 
+@bench_app.command("make-model")
+def bench_make_model(
+    name: Annotated[str, typer.Argument(help="As in recipes/models, or a .toml. 模型名或配置")],
+    out: Annotated[Path, typer.Option(help="Folder to write. 输出目录")],
+    seed: Annotated[int, typer.Option(help="Of the random weights. 随机种子")] = 0,
+    dtype: Annotated[Dtype, typer.Option(help="Of the stored matrices. 存储精度")] = "bfloat16",
+) -> None:
+    """Write a checkpoint with random weights, to measure speed with. 生成随机权重的模型."""
+    from naga.bench.models import count_tensors, make_model
+    from naga.runtime import DTYPES
+    from naga.train.progress import counter
+
+    config = _named_config(name)
+    total = count_tensors(config)
+    with counter("tensors", Console(stderr=True), verb="writing", total=total) as made:
+        make_model(config, out, seed=seed, dtype=DTYPES[dtype], made=made)
+    print(f"{out}: {sum(file.stat().st_size for file in out.iterdir()):,} bytes")
+
+
 def _train(run: Any) -> None:
     from naga.train.loop import TrainingInterruptedError
 
@@ -399,11 +463,12 @@ def _train(run: Any) -> None:
         raise typer.Exit(stopped.exit_code) from None
 
 
-def _engine_config(dtype: Dtype, device: str) -> "EngineConfig":
+def _engine_config(dtype: Dtype, device: str, backend: str | None) -> "EngineConfig":
     from naga.config.load import parse_config
     from naga.config.serve import EngineConfig
 
-    return parse_config(EngineConfig, {"dtype": dtype, "device": device}, source="naga")
+    given = {"dtype": dtype, "device": device, "backend": backend}
+    return parse_config(EngineConfig, given, source="naga")
 
 
 def _sampling(
@@ -436,6 +501,22 @@ def _print_reply(reply: "Reply", as_json: bool) -> None:
     print(reply.text)
 
 
+def _print_perplexity(
+    model: Path, file: Path, config: "EngineConfig", window: int | None, as_json: bool
+) -> None:
+    from naga.eval import measure_perplexity
+    from naga.train.progress import counted
+
+    def watch(nats: "Iterable[float]", total: int) -> "Iterable[float]":
+        return counted(nats, "tokens", Console(stderr=True), verb="scoring", total=total)
+
+    found = measure_perplexity(model, file, config, window=window, watch=watch)
+    if as_json:
+        print(found.to_json())
+    else:
+        Console().print(found.table())
+
+
 def _ask(console: Console) -> str | None:
     """One non-empty line from the user; None when the input ends."""
     try:
@@ -457,6 +538,14 @@ def _read_texts(paths: list[Path] | None) -> list[str]:
     from naga.data.corpus import read_documents
 
     return list(read_documents(paths)) if paths else []
+
+
+def _named_config(name: str) -> "ModelConfig":
+    """A preset's, or that of a checkpoint folder or a .toml file."""
+    from naga.bench.models import preset_file
+
+    path = Path(name)
+    return _model_config(path if path.suffix == ".toml" or path.is_dir() else preset_file(name))
 
 
 def _model_config(source: Path) -> "ModelConfig":

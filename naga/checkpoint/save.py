@@ -6,9 +6,11 @@ leaves the old folder, the new one, or (between two renames) the old one as .NAM
 Assumes one writer per folder. Matrices are stored in one dtype, everything else in float32.
 """
 
+import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +42,21 @@ OWN_FILES = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stored:
-    """One tensor to write; converted when its file is."""
+    """One tensor to write; made and converted when its file is."""
 
     part: Part
-    source: Tensor
+    make: Callable[[], Tensor]
+    """The whole weight of which `part` may be a slice."""
     dtype: torch.dtype
 
     @property
     def num_bytes(self) -> int:
-        return self.source.numel() * self.dtype.itemsize
+        return math.prod(self.part.shape) * self.dtype.itemsize
 
     def tensor(self) -> Tensor:
-        return self.source.detach().to("cpu", self.dtype).reshape(self.part.shape).contiguous()
+        whole = self.make().detach()
+        source = whole if self.part.index is None else whole[self.part.index]
+        return source.to("cpu", self.dtype).reshape(self.part.shape).contiguous()
 
 
 def save_model(
@@ -70,6 +75,37 @@ def save_model(
     ConfigError for a layout that cannot express the config, a folder that is no checkpoint, a full
     disk.
     """
+    shapes = memory_shapes(meta_model(config))
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    assert found == shapes, (
+        f"not the tensors of this config: {set(found.items()) ^ {*shapes.items()}}"
+    )
+    save_made(
+        path,
+        config,
+        tensors.__getitem__,
+        dtype=dtype,
+        tokenizer=tokenizer,
+        layout=layout,
+        shard_bytes=shard_bytes,
+    )
+
+
+def save_made(
+    path: Path,
+    config: ModelConfig,
+    make: Callable[[str], Tensor],
+    *,
+    dtype: torch.dtype,
+    tokenizer: Tokenizer | None,
+    layout: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> None:
+    """As save_model, of tensors that `make` makes by their in-memory names.
+
+    Called when the file that holds a tensor is written, so that no more than one file's worth is in
+    memory; in the order of the file, once for each tensor on disk (an expert may be one).
+    """
     chosen = layout_for(config, layout)
     target = path.resolve()
     _refuse_foreign(target)
@@ -77,7 +113,7 @@ def save_model(
         raise ConfigError(
             f"the tokenizer has {tokenizer.vocab_size} tokens, the model only {config.vocab_size}"
         )
-    stored = list(_stored(chosen, config, tensors, dtype))
+    stored = list(_stored(chosen, config, make, dtype))
     ids = _token_ids(tokenizer)
     names = {value: key for key, value in DTYPES.items()}
     fresh = target.with_name(f".{target.name}.partial")
@@ -109,18 +145,13 @@ def _refuse_foreign(target: Path) -> None:
 
 
 def _stored(
-    layout: Layout, config: ModelConfig, tensors: Mapping[str, Tensor], dtype: torch.dtype
+    layout: Layout, config: ModelConfig, make: Callable[[str], Tensor], dtype: torch.dtype
 ) -> Iterator[Stored]:
     shapes = memory_shapes(meta_model(config))
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    assert found == shapes, (
-        f"not the tensors of this config: {set(found.items()) ^ {*shapes.items()}}"
-    )
     for weight in layout.weights(config):
-        tensor, kept = tensors[weight.name], value_dtype(weight.name, dtype)
+        kept = value_dtype(weight.name, dtype)
         for part in weight.parts(shapes[weight.name]):
-            source = tensor if part.index is None else tensor[part.index]
-            yield Stored(part=part, source=source, dtype=kept)
+            yield Stored(part=part, make=partial(make, weight.name), dtype=kept)
 
 
 def _token_ids(tokenizer: Tokenizer | None) -> dict[str, Any]:

@@ -11,6 +11,9 @@ class EngineConfig(Config):
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Compute and KV dtype; recurrent states are always float32."""
     device: str = "cpu"
+    backend: Literal["native", "reference"] | None = None
+    """native: C++ kernels, CPU only. reference: plain PyTorch, slow. None: native on the CPU, the
+    reference elsewhere; a native one that is not built is an error, never a fallback."""
     max_running: int = Field(16, gt=0)
     """Requests that generate at once: one recurrent-state slot each. More wait in a queue."""
     max_waiting: int = Field(256, gt=0)

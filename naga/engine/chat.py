@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from naga.checkpoint.config import read_model_config
 from naga.checkpoint.fields import read_json
 from naga.checkpoint.load import load_model
 from naga.checkpoint.save import GENERATION_FILE
@@ -17,6 +18,7 @@ from naga.config.serve import EngineConfig
 from naga.data.chat import Message, render_prompt
 from naga.data.tokenizer import Tokenizer
 from naga.engine.engine import Engine
+from naga.engine.memory import require_memory
 from naga.engine.request import FinishReason, Output, Request, SamplingParams, Timings, Usage
 from naga.runtime import make_runtime
 
@@ -40,6 +42,7 @@ def open_engine(path: Path, config: EngineConfig) -> Engine:
     """Load the checkpoint folder `path` and start its engine; ConfigError names what is wrong."""
     runtime = make_runtime(config.device, config.dtype)
     tokenizer, stop_ids = Tokenizer.load(path), read_stop_ids(path)
+    require_memory(read_model_config(path), config)
     return Engine(load_model(path, runtime), tokenizer, config, runtime, stop_ids=stop_ids)
 
 

@@ -22,12 +22,12 @@ from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig
 from naga.data.tokenizer import Tokenizer
 from naga.engine.answer import Answer, own_stop_ids
+from naga.engine.backend import describe, make_backend
 from naga.engine.cache import Memory, check_fits
 from naga.engine.request import FinishReason, Output, QueueFull, Request
 from naga.engine.runner import Runner
 from naga.engine.sampling import NonFiniteLogits, sample
 from naga.engine.scheduler import Job, Scheduler
-from naga.engine.selftest import check_row_invariance
 from naga.model.lm import HybridLM
 from naga.model.state import StatePool
 from naga.runtime import Runtime
@@ -66,7 +66,7 @@ class _Close:
 
 
 class Engine:
-    """ConfigError at once if this machine breaks the row invariance of the model's products."""
+    """ConfigError at once if the backend is missing or this machine breaks its row invariance."""
 
     def __init__(
         self,
@@ -78,7 +78,8 @@ class Engine:
         stop_ids: Iterable[int] = (),
     ) -> None:
         """`stop_ids`: end tokens besides the tokenizer's own <|end|> and <|endoftext|>."""
-        check_row_invariance(model, runtime)
+        backend = make_backend(model, config, runtime)
+        self.description = describe(backend, runtime)
         self.tokenizer = tokenizer
         self.config = config
         self.model_config = model.config
@@ -99,7 +100,7 @@ class Engine:
             num_pages=num_pages,
             page_size=config.page_size,
         )
-        self._runner = Runner(model, runtime, pool)
+        self._runner = Runner(backend, runtime, pool)
         self._clients: dict[str, _Client] = {}
         self._inbox: queue.SimpleQueue[_Client | _Cancel | _Close] = queue.SimpleQueue()
         # Guards _inside and _closed. Held while putting into the inbox: nothing follows _Close.

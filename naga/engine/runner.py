@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from naga.engine.backend import RowModel
 from naga.engine.scheduler import Piece
 from naga.model.account import account
 from naga.model.lm import HybridLM
@@ -17,12 +18,12 @@ from naga.model.state import StatePool, place
 from naga.ops.linear import padded_len
 from naga.runtime import Runtime
 
-# A step of less work is faster on one thread: naga-mini decodes twice as fast (docs/log.md).
+# A PyTorch step of less work is faster on one thread (docs/log.md).
 SMALL_STEP_FLOPS = 1e9
 
 
 class Runner:
-    def __init__(self, model: HybridLM, runtime: Runtime, pool: StatePool) -> None:
+    def __init__(self, model: RowModel, runtime: Runtime, pool: StatePool) -> None:
         self.pool = pool
         self._model = model
         self._device = runtime.device
@@ -32,7 +33,8 @@ class Runner:
     @torch.inference_mode()
     def step(self, pieces: Sequence[Piece]) -> NDArray[np.float32]:
         """Compute every piece; logits (R, V) of the R pieces that choose, in their order."""
-        self._choose_threads(sum(len(piece.tokens) for piece in pieces))
+        if isinstance(self._model, HybridLM):
+            self._choose_threads(sum(len(piece.tokens) for piece in pieces))
         batch = place(
             [len(piece.tokens) for piece in pieces],
             [piece.start for piece in pieces],

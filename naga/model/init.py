@@ -18,6 +18,7 @@ import math
 import torch
 from torch import Tensor
 
+from naga.config.model import ModelConfig
 from naga.model.lm import HybridLM
 
 
@@ -25,15 +26,15 @@ from naga.model.lm import HybridLM
 def initialize(model: HybridLM, seed: int) -> None:
     """Fill every parameter from `seed`; the same on every machine for one torch version."""
     generator = torch.Generator().manual_seed(seed)
-    std = model.config.init_std
-    depth = math.sqrt(len(model.config.layers))
     for name, parameter in model.named_parameters():
-        parameter.copy_(_initial(name, parameter.shape, std, depth, generator))
+        parameter.copy_(initial_value(name, parameter.shape, model.config, generator))
 
 
-def _initial(
-    name: str, shape: torch.Size, std: float, depth: float, generator: torch.Generator
+def initial_value(
+    name: str, shape: tuple[int, ...], config: ModelConfig, generator: torch.Generator
 ) -> Tensor:
+    """Of one tensor, by its in-memory name: float32, on the CPU."""
+
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(shape, generator=generator) * (high - low) + low
 
@@ -50,6 +51,7 @@ def _initial(
     if leaf == "conv":
         bound = 1 / math.sqrt(shape[-1])
         return uniform(-bound, bound)
+    std = config.init_std
     if leaf in ("out_proj", "o_proj", "down"):
-        std = std / depth
-    return torch.randn(shape, generator=generator) * std
+        std = std / math.sqrt(len(config.layers))
+    return torch.randn(shape, generator=generator).mul_(std)

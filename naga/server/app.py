@@ -223,7 +223,7 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         logging.getLogger("naga").setLevel(logging.INFO)
         name = folder.resolve().name
-        greeting = f"naga ready 已就绪  {_url(listener)}  model 模型 {name}  {engine_config.dtype}"
+        greeting = f"naga ready 已就绪  {_url(listener)}  model 模型 {name}  {engine.description}"
         server = _Server(make_app(engine, name, server_config), engine, greeting)
         # Two processes can hold an idle port at once; the second to listen learns it here.
         with _address_errors(server_config):

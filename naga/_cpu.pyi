@@ -1,0 +1,43 @@
+"""Types of the native extension; see naga/native/module.cpp."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+class PlanConfig:
+    """Fields as in naga/native/plan.hpp."""
+
+    def __init__(self) -> None: ...
+
+class Plan:
+    def __init__(self, config: PlanConfig, isa: str, dtype: str, threads: int) -> None: ...
+    def load(self, name: str, array: Tensor) -> None: ...
+    def missing(self) -> Sequence[str]: ...
+    def step(
+        self,
+        tokens: Tensor,
+        lengths: Tensor,
+        starts: Tensor,
+        slots: Tensor,
+        pages: Tensor,
+        ssm: Tensor,
+        conv: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        hidden: Tensor,
+    ) -> None: ...
+    def logits(self, hidden: Tensor, out: Tensor) -> None: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def weight_bytes(self) -> int: ...
+    @property
+    def isa(self) -> str: ...
+
+def best_isa() -> str: ...
+def has_isa(isa: str) -> bool: ...
+def read_bandwidth(bytes: int, threads: int) -> float:
+    """Bytes a second; see naga/native/probe.hpp."""
+
+def product_peak(dtype: str, isa: str, threads: int) -> float:
+    """FLOP a second; see naga/native/probe.hpp."""

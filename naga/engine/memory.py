@@ -1,0 +1,154 @@
+"""Whether a model fits into memory: what the system has left against what an engine will hold.
+
+Available is what can be taken without swapping: the kernel's MemAvailable, and the room under every
+memory limit of this process's control groups (v1 and v2), of which the page cache that can be
+dropped is free. Where the system tells none of it (macOS), all physical memory. Knows the CPU's
+memory alone; allocates nothing.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from naga.checkpoint.load import memory_shapes, meta_model
+from naga.config.base import ConfigError
+from naga.config.model import ModelConfig
+from naga.config.serve import EngineConfig
+from naga.model.account import account
+from naga.model.lm import memory_dtype, value_dtype
+from naga.runtime import DTYPES
+
+# A limit above this is how control groups v1 say that there is none.
+NO_LIMIT = 1 << 60
+# Activations of one step, packing buffers, Python's own growth while it serves.
+WORKSPACE = 250_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemMemory:
+    """In bytes."""
+
+    total: int
+    available: int
+    """Can be taken without swapping, under the control groups' limits too."""
+    limit: int | None
+    """The tightest of the control groups; None where there is none."""
+    swap_total: int
+    swap_free: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryNeed:
+    """Of one engine, in bytes."""
+
+    weights: int
+    """As the engine computes with them."""
+    loading: int
+    """The weights as read, held until the native ones are packed from them."""
+    states: int
+    """Recurrent states of max_running sequences."""
+    kv: int
+    """Keys and values of kv_tokens tokens."""
+
+    @property
+    def total(self) -> int:
+        """At the worst moment: pools take memory when they are first used, after loading."""
+        return self.weights + max(self.loading, self.states + self.kv) + WORKSPACE
+
+
+def require_memory(config: ModelConfig, engine: EngineConfig) -> None:
+    """ConfigError, with the numbers, if an engine on the CPU would not fit; to call before loading.
+
+    Other devices say themselves when they are full.
+    """
+    if engine.device.startswith("cpu"):
+        check_fits(memory_need(config, engine), read_memory().available)
+
+
+def check_fits(need: MemoryNeed, available: int) -> None:
+    """ConfigError if `need` exceeds `available` bytes."""
+    if need.total <= available:
+        return
+    loading = f", while loading {size(need.loading)} more" if need.loading else ""
+    raise ConfigError(
+        f"the model needs {size(need.total)} of memory (weights {size(need.weights)}{loading}; "
+        f"states {size(need.states)}, KV pages {size(need.kv)}; workspace {size(WORKSPACE)}) but "
+        f"{size(available)} are available, and swapping would make it useless; free some, lower "
+        "max_running or kv_tokens, or take a smaller dtype or model"
+    )
+
+
+def memory_need(config: ModelConfig, engine: EngineConfig) -> MemoryNeed:
+    dtype = DTYPES[engine.dtype]
+    native = engine.backend != "reference" and engine.device.startswith("cpu")
+    shapes = memory_shapes(meta_model(config))
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    read = sum(n * memory_dtype(name, dtype).itemsize for name, n in sizes.items())
+    packed = sum(n * value_dtype(name, dtype).itemsize for name, n in sizes.items())
+    costs = account(config, dtype.itemsize)
+    pages = engine.kv_tokens // engine.page_size
+    return MemoryNeed(
+        weights=packed if native else read,
+        loading=read if native else 0,
+        states=engine.max_running * costs.state_bytes,
+        kv=pages * engine.page_size * costs.kv_bytes_per_token,
+    )
+
+
+def read_memory(root: Path = Path("/")) -> SystemMemory:
+    """Of this machine and process; `root` is where /proc and /sys are."""
+    meminfo = root / "proc" / "meminfo"
+    if not meminfo.is_file():
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return SystemMemory(total=total, available=total, limit=None, swap_total=0, swap_free=0)
+    found = {}
+    for line in meminfo.read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        found[name] = 1024 * int(value.split()[0])
+    limits = list(_limits(root))
+    return SystemMemory(
+        total=found["MemTotal"],
+        available=min([found["MemAvailable"], *(max(limit - used, 0) for limit, used in limits)]),
+        limit=min((limit for limit, _ in limits), default=None),
+        swap_total=found["SwapTotal"],
+        swap_free=found["SwapFree"],
+    )
+
+
+def _limits(root: Path) -> Iterator[tuple[int, int]]:
+    """(limit, used) of every control group above this process that has a limit."""
+    listing, mounted = root / "proc" / "self" / "cgroup", root / "sys" / "fs" / "cgroup"
+    text = listing.read_text(encoding="utf-8") if listing.is_file() else ""
+    for line in text.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            files = ("memory.max", "memory.current", "inactive_file")
+            yield from _limits_above(mounted, path, *files)
+        elif "memory" in controllers.split(","):
+            files = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            yield from _limits_above(mounted / "memory", path, *files)
+
+
+def _limits_above(
+    base: Path, path: str, limit_file: str, usage_file: str, reclaimable: str
+) -> Iterator[tuple[int, int]]:
+    # Inside a container the path may be the host's, of which only the root is to be seen.
+    parts = [part for part in path.split("/") if part not in ("", "..")]
+    for depth in range(len(parts) + 1):
+        folder = base.joinpath(*parts[:depth])
+        if not (folder / limit_file).is_file():
+            continue
+        limit = (folder / limit_file).read_text(encoding="utf-8").strip()
+        if limit == "max" or int(limit) >= NO_LIMIT:
+            continue
+        used = int((folder / usage_file).read_text(encoding="utf-8"))
+        statistics = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
+        rows = dict(line.split() for line in statistics)
+        yield int(limit), used - int(rows.get(reclaimable, 0))
+
+
+def size(count: int) -> str:
+    """Bytes for people: `13.88 GB`."""
+    return f"{count / 1e9:.2f} GB"

@@ -1,0 +1,198 @@
+// The table of kernels, one for each instruction set and element type; what a plan calls.
+//
+// An element is what activations, keys and values are held in: float32 or bfloat16 ("E" below).
+// A kernel computes a range of its work on one thread; who computes what changes no result. Row
+// kernels give a row the same bits whatever rows stand beside it. Nothing here allocates.
+//
+// T tokens (rows of one call), K columns in, N columns out, H heads, P head dim, G groups,
+// S state dim, W taps, C channels, V key heads, d head dim of attention.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace naga {
+
+enum class Element : int { float32, bfloat16 };
+enum class Isa : int { portable, avx2, avx512, avx512_bf16 };
+
+using Index = std::int64_t;
+
+// A weight (N, K) packed by `Kernels::pack`: panels of columns of y, zero beyond N.
+struct Matrix {
+    Index rows = 0;     // N
+    Index columns = 0;  // K
+    const void* data = nullptr;
+};
+
+enum class Store : int {
+    element,  // y (E) = x W^T
+    wide,     // y (float32) = scale · (x W^T), not rounded
+    add,      // y (E) += scale · (x W^T), rounded to E after each of the three operations
+};
+
+struct Product {
+    const void* x;  // (T, K) E
+    Index x_stride; // elements from row to row
+    Index rows;     // T
+    const Matrix* matrix;
+    void* y;
+    Index y_stride;
+    Store store = Store::element;
+    float scale = 1;
+};
+
+// x / sqrt(mean(x²) + eps) · weight over each of `groups` equal parts of a row.
+struct RmsNorm {
+    const void* x;  // (T, D) E
+    Index x_stride;
+    const float* weight;  // (D,)
+    Index dim;
+    float eps;
+    void* y;  // (T, D) E
+    Index y_stride;
+};
+
+// rms_norm over each group of silu(z)·y, then · weight.
+struct GatedNorm {
+    const float* y;  // (T, D)
+    Index y_stride;
+    const void* z;  // (T, D) E
+    Index z_stride;
+    const float* weight;
+    Index dim, groups;
+    float eps;
+    void* out;  // (T, D) E
+    Index out_stride;
+};
+
+// Causal depthwise taps with silu, of one sequence.
+struct Convolution {
+    const void* x;  // (T, C) E
+    Index x_stride;
+    Index rows, channels, width;
+    const float* weight;  // (W, C): tap W-1 meets the token itself
+    const float* bias;    // (C,)
+    void* before;         // (W-1, C) E: the inputs before these; replaced by the last W-1
+    bool fresh;           // a new sequence: `before` counts as zeros and is never read
+    float* y;             // (T, C), rounded to E
+    Index y_stride;
+};
+
+// The sequential scan of one sequence (arXiv 2405.21060), heads outside the time loop.
+struct Scan {
+    const float* x;  // (T, H·P) after the convolution
+    const float* B;  // (T, G·S)
+    const float* C;  // (T, G·S)
+    Index stride;    // of x, B and C
+    const void* dt;  // (T, H) E, before bias and softplus
+    Index dt_stride;
+    Index rows, heads, head_dim, groups, state_dim;
+    const float* dt_bias;  // (H,)
+    const float* A;        // (H,), negative
+    const float* D;        // (H,)
+    float dt_low, dt_high; // bounds on softplus(dt + bias)
+    float* state;          // (H, P, S): from initial to final
+    bool fresh;            // counts as zeros and is never read
+    float* y;              // (T, H·P)
+    Index y_stride;
+};
+
+// Rotary embedding in place: (T, heads, d), positions start, start + 1, ...
+struct Rotation {
+    void* x;  // E
+    Index x_stride;
+    Index rows, heads, head_dim, start;
+    const float* inverse;  // (d/2,) 1 / base^(2i/d)
+};
+
+// Pages of one layer; position p lies in pages[p / page_size] at row p % page_size.
+struct Pages {
+    void* keys;    // (pages, page_size, V, d) E
+    void* values;  // the same
+    const Index* pages;
+    Index page_size;
+};
+
+// Queries of one sequence over its own past; a key head serves H / V query heads.
+struct Attention {
+    const void* q;  // (T, H·d) E
+    Index q_stride;
+    Index rows, heads, key_heads, head_dim;
+    Index start;  // position of the first query
+    Pages cache;  // already holds the keys and values of these tokens
+    float scale;
+    void* y;  // (T, H·d) E
+    Index y_stride;
+};
+
+// The part of one key head's attention that keys of one span give to rows [first, last).
+struct Span {
+    Index key_head, first, last;
+    Index span;  // keys [span · SPAN, (span + 1) · SPAN)
+};
+constexpr Index SPAN = 1024;
+
+struct Kernels {
+    const char* name;
+    Isa isa;
+    Element element;
+    Index element_bytes;
+
+    // linear
+    Index panel;  // columns of y in one panel
+    std::size_t (*packed_bytes)(Index rows, Index columns);
+    void (*pack)(const void* weight, Index rows, Index columns, void* packed);
+    // row n of W as E: the embedding of a model whose head is tied to it
+    void (*packed_row)(const Matrix&, Index row, void* out);
+    // panels [first, last) of y
+    void (*product)(const Product&, Index first, Index last);
+    // float32 weights and inputs whatever the element is: routers. y (T, N) float32
+    void (*wide_product)(const float* x, Index rows, Index columns, const float* weight, Index out,
+                         float* y, Index first_row, Index last_row);
+
+    // norm; rows [first, last)
+    void (*rms_norm)(const RmsNorm&, Index first, Index last);
+    void (*gated_norm)(const GatedNorm&, Index first, Index last);
+
+    // conv1d; channels [first, last)
+    void (*convolve)(const Convolution&, Index first, Index last);
+
+    // ssd; heads [first, last)
+    void (*scan)(const Scan&, Index first, Index last);
+
+    // attention
+    void (*rotate)(const Rotation&, Index first, Index last);
+    // One span's part for (last - first) rows of one key head's H / V query heads:
+    // partial (rows, H / V, d + 2) float32: the weighted sum of values, the sum of weights, the
+    // peak. Parts do not depend on how rows and spans are shared out.
+    void (*attend)(const Attention&, const Span&, float* partial);
+    // Adds the parts of spans 0 .. spans-1 in their order and writes y.
+    // partials (spans, rows, H / V, d + 2)
+    void (*combine)(const Attention&, const Span&, const float* partials, Index spans);
+
+    // pointwise, rows [first, last) of (T, 2·inner) or (T, inner)
+    void (*swiglu)(const void* x, Index x_stride, Index inner, void* y, Index y_stride, Index first,
+                   Index last);
+    void (*relu2)(const void* x, Index x_stride, Index inner, void* y, Index y_stride, Index first,
+                  Index last);
+    // row · factor, rounded to E: embeddings
+    void (*embed)(const float* row, Index dim, float factor, void* y);
+    void (*widen)(const void* x, Index count, float* y);
+
+    // moe, one token: the k experts and their weights; naga/ops/moe
+    void (*route_softmax)(const float* logits, Index experts, Index top_k, std::int32_t* choices,
+                          float* weights);
+    void (*route_sigmoid)(const float* logits, const float* bias, Index experts, Index top_k,
+                          float scale, float* scores, std::int32_t* choices, float* weights);
+    // y (E) += scale · round(sum of weights[k] · parts[k] (+ shared)); as `experts` rounds
+    void (*add_experts)(const void* const* parts, const float* weights, Index top_k,
+                        const void* shared, Index dim, float scale, void* y);
+};
+
+// The tables compiled in; nullptr where this processor or this build lacks the instructions.
+const Kernels* kernels(Isa isa, Element element);
+// The best this processor can run.
+Isa best_isa();
+
+}  // namespace naga

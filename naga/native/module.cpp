@@ -1,0 +1,210 @@
+// naga._cpu: the Python face of the native plan and of single kernels for their tests.
+//
+// Arrays come by DLPack and are used where they lie: C-contiguous, on the CPU. The GIL is released
+// while a plan computes. Wrong shapes and dtypes raise ValueError naming the array.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "plan.hpp"
+#include "probe.hpp"
+
+namespace nb = nanobind;
+using namespace naga;
+
+namespace {
+
+using Array = nb::ndarray<nb::c_contig, nb::device::cpu>;
+using Integers = nb::ndarray<const Index, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Table = nb::ndarray<const Index, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+bool is_float32(const Array& a) { return a.dtype() == nb::dtype<float>(); }
+bool is_bfloat16(const Array& a) {
+    return a.dtype().code == std::uint8_t(nb::dlpack::dtype_code::Bfloat) && a.dtype().bits == 16;
+}
+bool is_element(const Array& a, Element element) {
+    return element == Element::float32 ? is_float32(a) : is_bfloat16(a);
+}
+
+void require(bool good, const char* name, const char* what) {
+    if (!good) throw std::invalid_argument(std::string(name) + ": " + what);
+}
+
+std::vector<Index> shape_of(const Array& a) {
+    std::vector<Index> shape;
+    for (std::size_t i = 0; i < a.ndim(); ++i) shape.push_back(Index(a.shape(i)));
+    return shape;
+}
+
+void require_shape(const Array& a, const char* name, const std::vector<Index>& shape) {
+    require(shape_of(a) == shape, name, "has another shape than the model's");
+}
+
+Isa isa_of(const std::string& name) {
+    const char* names[] = {"portable", "avx2", "avx512", "avx512_bf16"};
+    for (int i = 0; i < 4; ++i)
+        if (name == names[i]) return Isa(i);
+    throw std::invalid_argument("instruction set " + name +
+                                ": unknown; use portable, avx2, avx512 or avx512_bf16");
+}
+
+const Kernels& table_of(const std::string& isa, const std::string& dtype) {
+    Element element = dtype == "float32" ? Element::float32 : Element::bfloat16;
+    require(dtype == "float32" || dtype == "bfloat16", "dtype", "use float32 or bfloat16");
+    const Kernels* table = kernels(isa_of(isa), element);
+    if (!table) throw std::invalid_argument("instruction set " + isa + ": not on this processor");
+    return *table;
+}
+
+States states_of(const Plan& plan, const Array& ssm, const Array& conv, const Array& keys,
+                 const Array& values) {
+    const PlanConfig& c = plan.config();
+    Element element = plan.kernels().element;
+    States states;
+    Index mambas = Index(std::count(c.layers.begin(), c.layers.end(), 'M'));
+    Index attentions = Index(std::count(c.layers.begin(), c.layers.end(), '*'));
+    if (mambas) {
+        states.slots = Index(ssm.ndim() == 5 ? ssm.shape(1) : 0);
+        require(is_float32(ssm), "ssm", "must be float32");
+        require_shape(ssm, "ssm",
+                      {mambas, states.slots, c.mamba_heads, c.mamba_head_dim, c.state_dim});
+        require(is_element(conv, element), "conv", "must have the plan's dtype");
+        require_shape(conv, "conv", {mambas, states.slots, c.conv_width - 1, c.conv_dim()});
+        states.ssm = static_cast<float*>(ssm.data());
+        states.conv = conv.data();
+    }
+    if (attentions) {
+        require(keys.ndim() == 5, "keys", "must have five axes");
+        states.pages = Index(keys.shape(1));
+        states.page_size = Index(keys.shape(2));
+        for (const auto& [name, array] : {std::pair("keys", &keys), std::pair("values", &values)}) {
+            require(is_element(*array, element), name, "must have the plan's dtype");
+            require_shape(*array, name,
+                          {attentions, states.pages, states.page_size, c.key_heads, c.head_dim});
+        }
+        states.keys = keys.data();
+        states.values = values.data();
+    }
+    return states;
+}
+
+std::vector<Sequence> sequences_of(const Plan& plan, const States& states, const Integers& lengths,
+                                   const Integers& starts, const Integers& slots,
+                                   const Table& pages) {
+    const PlanConfig& c = plan.config();
+    std::size_t count = lengths.shape(0);
+    require(starts.shape(0) == count && slots.shape(0) == count && pages.shape(0) == count,
+            "starts, slots, pages", "must have one row for each sequence");
+    std::vector<Sequence> sequences;
+    Index first = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        Sequence q{first, lengths(i), starts(i), slots(i), pages.data() + i * pages.shape(1)};
+        require(q.length >= 1 && q.start >= 0, "lengths, starts", "must be positive, not negative");
+        require(!states.ssm || (q.slot >= 0 && q.slot < states.slots), "slots",
+                "names a slot the pool lacks");
+        Index used = c.heads ? (q.start + q.length - 1) / states.page_size + 1 : 0;
+        require(used <= Index(pages.shape(1)), "pages", "has too few pages for a sequence");
+        for (Index p = 0; p < used; ++p)
+            require(q.pages[p] >= 0 && q.pages[p] < states.pages, "pages",
+                    "names a page the pool lacks");
+        sequences.push_back(q);
+        first += q.length;
+    }
+    return sequences;
+}
+
+void step(Plan& plan, const Integers& tokens, const Integers& lengths, const Integers& starts,
+          const Integers& slots, const Table& pages, const Array& ssm, const Array& conv,
+          const Array& keys, const Array& values, const Array& hidden) {
+    const PlanConfig& c = plan.config();
+    States states = states_of(plan, ssm, conv, keys, values);
+    std::vector<Sequence> sequences = sequences_of(plan, states, lengths, starts, slots, pages);
+    Index rows = sequences.empty() ? 0 : sequences.back().first + sequences.back().length;
+    require(Index(tokens.shape(0)) == rows, "tokens", "must be as many as the lengths add up to");
+    for (Index i = 0; i < rows; ++i)
+        require(tokens.data()[i] >= 0 && tokens.data()[i] < c.vocab_size, "tokens",
+                "holds a token beyond the vocabulary");
+    require(is_element(hidden, plan.kernels().element), "hidden", "must have the plan's dtype");
+    require_shape(hidden, "hidden", {rows, c.hidden_dim});
+    nb::gil_scoped_release released;
+    plan.step(tokens.data(), sequences, states, hidden.data());
+}
+
+void logits(Plan& plan, const Array& hidden, const Array& out) {
+    Index rows = Index(hidden.ndim() ? hidden.shape(0) : 0);
+    require(is_element(hidden, plan.kernels().element), "hidden", "must have the plan's dtype");
+    require_shape(hidden, "hidden", {rows, plan.config().hidden_dim});
+    require(is_float32(out), "logits", "must be float32");
+    require_shape(out, "logits", {rows, plan.config().vocab_size});
+    nb::gil_scoped_release released;
+    plan.logits(hidden.data(), rows, static_cast<float*>(out.data()));
+}
+
+void load(Plan& plan, const std::string& name, const Array& array) {
+    Element element = plan.kernels().element;
+    bool elements = is_element(array, element);
+    require(elements || is_float32(array), name.c_str(), "must be float32 or the plan's dtype");
+    nb::gil_scoped_release released;
+    plan.load(name, shape_of(array), elements, array.data());
+}
+
+double probe_reading(Index bytes, int threads) {
+    require(threads >= 1, "threads", "must be at least 1");
+    require(bytes >= 4096 * Index(threads), "bytes", "must be at least 4096 for each thread");
+    nb::gil_scoped_release released;
+    return read_bandwidth(bytes, threads);
+}
+
+double probe_products(const std::string& dtype, const std::string& isa, int threads) {
+    require(threads >= 1, "threads", "must be at least 1");
+    const Kernels& table = table_of(isa, dtype);
+    nb::gil_scoped_release released;
+    return product_peak(table, threads);
+}
+
+}  // namespace
+
+NB_MODULE(_cpu, m) {
+    m.doc() = "Native inference on the CPU; see naga/native.";
+    m.def("best_isa", [] {
+        const char* names[] = {"portable", "avx2", "avx512", "avx512_bf16"};
+        return names[int(best_isa())];
+    });
+    m.def("has_isa", [](const std::string& isa) {
+        return kernels(isa_of(isa), Element::float32) != nullptr;
+    });
+    m.def("read_bandwidth", &probe_reading);
+    m.def("product_peak", &probe_products);
+    nb::class_<PlanConfig>(m, "PlanConfig")
+        .def(nb::init<>())
+#define NAGA_FIELD(name) .def_rw(#name, &PlanConfig::name)
+        NAGA_FIELD(layers) NAGA_FIELD(vocab_size) NAGA_FIELD(hidden_dim) NAGA_FIELD(norm_eps)
+        NAGA_FIELD(tied) NAGA_FIELD(embedding_multiplier) NAGA_FIELD(residual_multiplier)
+        NAGA_FIELD(logits_divisor) NAGA_FIELD(mamba_heads) NAGA_FIELD(mamba_head_dim)
+        NAGA_FIELD(state_dim) NAGA_FIELD(groups) NAGA_FIELD(conv_width) NAGA_FIELD(dt_low)
+        NAGA_FIELD(dt_high) NAGA_FIELD(heads) NAGA_FIELD(key_heads) NAGA_FIELD(head_dim)
+        NAGA_FIELD(softmax_scale) NAGA_FIELD(rope_base) NAGA_FIELD(qk_norm) NAGA_FIELD(mlp_dim)
+        NAGA_FIELD(mlp_gated) NAGA_FIELD(experts) NAGA_FIELD(top_k) NAGA_FIELD(expert_dim)
+        NAGA_FIELD(shared_dim) NAGA_FIELD(expert_gated) NAGA_FIELD(sigmoid_router)
+        NAGA_FIELD(routed_scale);
+#undef NAGA_FIELD
+    nb::class_<Plan>(m, "Plan")
+        .def("__init__",
+             [](Plan* plan, const PlanConfig& config, const std::string& isa,
+                const std::string& dtype, int threads) {
+                 require(threads >= 1, "threads", "must be at least 1");
+                 new (plan) Plan(config, table_of(isa, dtype), threads);
+             })
+        .def("load", &load)
+        .def("missing", &Plan::missing)
+        .def("step", &step)
+        .def("logits", &logits)
+        .def_prop_ro("threads", &Plan::threads)
+        .def_prop_ro("weight_bytes", &Plan::weight_bytes)
+        .def_prop_ro("isa", [](const Plan& plan) { return plan.kernels().name; });
+}

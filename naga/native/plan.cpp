@@ -1,0 +1,617 @@
+#include "plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+namespace naga {
+namespace {
+
+constexpr std::size_t LINE = 64;
+// Queries of one attention item; items of one round keep their parts within this many floats.
+constexpr Index QUERY_TILE = 16;
+constexpr Index PARTIAL_FLOATS = 8 << 20;
+// Channels of the convolution are shared out in whole lines.
+constexpr Index CHANNEL_BLOCK = 16;
+
+Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
+
+// How a sequence's attention is cut: `at_once` tiles of queries keep their parts at a time.
+struct Rounds {
+    Index spans, tile_floats, tiles, at_once;
+};
+
+Rounds rounds(const PlanConfig& c, const Sequence& q) {
+    Index spans = divide_up(q.start + q.length, SPAN);
+    Index tile_floats = QUERY_TILE * spans * (c.heads / c.key_heads) * (c.head_dim + 2);
+    Index tiles = divide_up(q.length, QUERY_TILE);
+    Index most = std::max(Index(1), PARTIAL_FLOATS / (tile_floats * c.key_heads));
+    return {spans, tile_floats, tiles, std::min(most, tiles)};
+}
+
+class Buffer {
+  public:
+    // At least `bytes`, contents lost; the extra line lets vector loads end beyond the last row.
+    void reserve(std::size_t bytes) {
+        if (bytes <= size_) return;
+        std::size_t whole = (bytes + 2 * LINE - 1) / LINE * LINE;
+        void* memory = std::aligned_alloc(LINE, whole);
+        if (!memory) throw std::bad_alloc();
+        memory_.reset(memory);
+        size_ = bytes;
+    }
+    void* get() const { return memory_.get(); }
+    float* floats() const { return static_cast<float*>(memory_.get()); }
+    char* bytes() const { return static_cast<char*>(memory_.get()); }
+
+  private:
+    struct Free {
+        void operator()(void* p) const { std::free(p); }
+    };
+    std::unique_ptr<void, Free> memory_;
+    std::size_t size_ = 0;
+};
+
+}  // namespace
+
+void Packed::allocate(const Kernels& kernels, Index rows, Index columns) {
+    bytes_ = kernels.packed_bytes(rows, columns);
+    memory_.reset(std::aligned_alloc(LINE, (bytes_ + LINE - 1) / LINE * LINE));
+    if (!memory_) throw std::bad_alloc();
+    matrix_ = {rows, columns, memory_.get()};
+}
+
+void Packed::fill(const Kernels& kernels, const void* weight) {
+    kernels.pack(weight, matrix_.rows, matrix_.columns, memory_.get());
+}
+
+Index Packed::panels(const Kernels& kernels) const {
+    return divide_up(matrix_.rows, kernels.panel);
+}
+
+// Where a named tensor goes.
+struct Plan::Slot {
+    std::string name;
+    Packed* packed;
+    std::vector<float>* vector;
+    std::vector<Index> shape;
+    bool is_element;
+    bool loaded;
+};
+
+struct Plan::Scratch {
+    Buffer x, normed, first, second, third, conv, scanned, wide, partial, shared_up, shared_in,
+        shared_out, gathered;
+    // Experts: rows sorted by expert, where each expert's begin, and where a choice's row lies.
+    std::vector<std::int32_t> choices;
+    std::vector<float> weights, logits, scores;
+    std::vector<Index> begins, row_of, token_of, items;
+};
+
+struct Plan::Step {
+    const Index* tokens;
+    const std::vector<Sequence>& sequences;
+    const States& states;
+    Index rows;
+};
+
+Plan::~Plan() = default;
+
+Plan::Plan(const PlanConfig& config, const Kernels& kernels, int threads)
+    : config_(config), kernels_(kernels), pool_(threads), scratch_(new Scratch) {
+    Index width = config.hidden_dim;
+    layers_.resize(config.layers.size());
+    std::vector<Index> numbers(128, 0);
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+        Layer& layer = layers_[i];
+        layer.kind = config.layers[i];
+        layer.number = numbers[std::size_t(layer.kind)]++;
+        std::string prefix = "layers." + std::to_string(i) + ".";
+        add(prefix + "norm.weight", nullptr, &layer.norm, {width}, false);
+        make_layer(layer, prefix + "mixer.");
+    }
+    add("norm.weight", nullptr, &final_norm_, {width}, false);
+    head_.allocate(kernels, config.vocab_size, width);
+    add(config.tied ? "embed.weight" : "head.weight", &head_, nullptr, {config.vocab_size, width},
+        true);
+    if (!config.tied) {
+        embed_.resize(std::size_t(config.vocab_size * width * kernels.element_bytes));
+        add("embed.weight", nullptr, nullptr, {config.vocab_size, width}, true);
+    }
+    if (config.rope_base > 0)
+        for (Index i = 0; i < config.head_dim; i += 2)
+            inverse_.push_back(1 / std::pow(config.rope_base, float(i) / float(config.head_dim)));
+}
+
+void Plan::add(const std::string& name, Packed* packed, std::vector<float>* vector,
+               std::vector<Index> shape, bool is_element) {
+    if (vector) {
+        Index count = 1;
+        for (Index n : shape) count *= n;
+        vector->resize(std::size_t(count));
+    }
+    slots_.push_back({name, packed, vector, std::move(shape), is_element, false});
+}
+
+void Plan::make_layer(Layer& layer, const std::string& prefix) {
+    const PlanConfig& c = config_;
+    Index width = c.hidden_dim;
+    auto matrix = [&](std::size_t i, const char* name, Index rows, Index columns) {
+        layer.matrices[i].allocate(kernels_, rows, columns);
+        add(prefix + name + ".weight", &layer.matrices[i], nullptr, {rows, columns}, true);
+    };
+    auto vector = [&](std::size_t i, const char* name, std::vector<Index> shape) {
+        add(prefix + name, nullptr, &layer.vectors[i], std::move(shape), false);
+    };
+    layer.matrices.resize(4);
+    layer.vectors.resize(6);
+    switch (layer.kind) {
+        case 'M':
+            matrix(0, "in_proj", c.in_proj_dim(), width);
+            matrix(1, "out_proj", width, c.inner_dim());
+            vector(0, "conv.weight", {c.conv_dim(), c.conv_width});
+            vector(1, "conv.bias", {c.conv_dim()});
+            vector(2, "dt_bias", {c.mamba_heads});
+            vector(3, "A_log", {c.mamba_heads});
+            vector(4, "D", {c.mamba_heads});
+            vector(5, "norm.weight", {c.inner_dim()});
+            return;
+        case '*':
+            matrix(0, "q_proj", c.heads * c.head_dim, width);
+            matrix(1, "k_proj", c.key_heads * c.head_dim, width);
+            matrix(2, "v_proj", c.key_heads * c.head_dim, width);
+            matrix(3, "o_proj", width, c.heads * c.head_dim);
+            if (c.qk_norm) {
+                vector(0, "q_norm.weight", {c.head_dim});
+                vector(1, "k_norm.weight", {c.head_dim});
+            }
+            return;
+        case '-':
+            matrix(0, "up", (c.mlp_gated ? 2 : 1) * c.mlp_dim, width);
+            matrix(1, "down", width, c.mlp_dim);
+            return;
+        case 'E': {
+            Index up = (c.expert_gated ? 2 : 1) * c.expert_dim;
+            vector(0, "router.weight", {c.experts, width});
+            if (c.sigmoid_router) vector(1, "router.bias", {c.experts});
+            layer.up.resize(std::size_t(c.experts));
+            layer.down.resize(std::size_t(c.experts));
+            for (Packed& expert : layer.up) expert.allocate(kernels_, up, width);
+            for (Packed& expert : layer.down) expert.allocate(kernels_, width, c.expert_dim);
+            add(prefix + "experts.up", layer.up.data(), nullptr, {c.experts, up, width}, true);
+            add(prefix + "experts.down", layer.down.data(), nullptr,
+                {c.experts, width, c.expert_dim}, true);
+            if (c.shared_dim) {
+                matrix(0, "shared.up", (c.expert_gated ? 2 : 1) * c.shared_dim, width);
+                matrix(1, "shared.down", width, c.shared_dim);
+            }
+            return;
+        }
+    }
+    throw std::invalid_argument(std::string("pattern letter ") + layer.kind +
+                                ": the native plan knows M, *, - and E");
+}
+
+std::size_t Plan::weight_bytes() const {
+    std::size_t total = head_.bytes() + embed_.size() + 4 * final_norm_.size();
+    for (const Layer& layer : layers_) {
+        total += 4 * layer.norm.size();
+        for (const auto* group : {&layer.matrices, &layer.up, &layer.down})
+            for (const Packed& packed : *group) total += packed.bytes();
+        for (const auto& vector : layer.vectors) total += 4 * vector.size();
+    }
+    return total;
+}
+
+void Plan::load(const std::string& name, const std::vector<Index>& shape, bool is_element,
+                const void* data) {
+    auto found = std::find_if(slots_.begin(), slots_.end(),
+                              [&](const Slot& slot) { return slot.name == name; });
+    if (found == slots_.end()) throw std::invalid_argument(name + ": not a tensor of this model");
+    if (found->shape != shape) throw std::invalid_argument(name + ": has another shape");
+    if (found->is_element != is_element && kernels_.element != Element::float32)
+        throw std::invalid_argument(name + ": has another dtype");
+    found->loaded = true;
+    if (found->packed) {
+        Index parts = shape.size() == 3 ? shape[0] : 1;
+        const Matrix& matrix = found->packed->matrix();
+        Index bytes = matrix.rows * matrix.columns * kernels_.element_bytes;
+        for (Index i = 0; i < parts; ++i)
+            found->packed[i].fill(kernels_, static_cast<const char*>(data) + i * bytes);
+        return;
+    }
+    if (!found->vector) {
+        std::memcpy(embed_.data(), data, embed_.size());
+        return;
+    }
+    std::vector<float>& vector = *found->vector;
+    const float* floats = static_cast<const float*>(data);
+    auto ends_with = [&](const std::string& end) {
+        return name.size() >= end.size() && !name.compare(name.size() - end.size(), end.size(), end);
+    };
+    if (ends_with("conv.weight")) {
+        // (C, W) -> (W, C): lanes run over channels.
+        for (Index c = 0; c < shape[0]; ++c)
+            for (Index w = 0; w < shape[1]; ++w)
+                vector[std::size_t(w * shape[0] + c)] = floats[c * shape[1] + w];
+    } else if (ends_with("A_log")) {
+        for (std::size_t i = 0; i < vector.size(); ++i) vector[i] = -std::exp(floats[i]);
+    } else {
+        std::copy(floats, floats + vector.size(), vector.begin());
+    }
+}
+
+std::vector<std::string> Plan::missing() const {
+    std::vector<std::string> names;
+    for (const Slot& slot : slots_)
+        if (!slot.loaded) names.push_back(slot.name);
+    return names;
+}
+
+void Plan::grow(Index rows) {
+    const PlanConfig& c = config_;
+    Scratch& s = *scratch_;
+    Index element = kernels_.element_bytes;
+    auto elements = [&](Buffer& buffer, Index columns, Index count) {
+        buffer.reserve(std::size_t(count * columns * element));
+    };
+    elements(s.x, c.hidden_dim, rows);
+    elements(s.normed, c.hidden_dim, rows);
+    Index attention = (c.heads + 2 * c.key_heads) * c.head_dim;
+    Index mlp = 2 * c.mlp_dim;
+    elements(s.first, std::max({c.in_proj_dim(), attention, mlp}), rows);
+    elements(s.second, std::max({c.inner_dim(), c.heads * c.head_dim, c.mlp_dim}), rows);
+    s.conv.reserve(std::size_t(rows * c.conv_dim()) * 4);
+    s.scanned.reserve(std::size_t(rows * c.inner_dim()) * 4);
+    if (!c.experts) return;
+    Index pairs = rows * c.top_k;
+    elements(s.gathered, c.hidden_dim, pairs);
+    elements(s.third, 2 * c.expert_dim, pairs);
+    elements(s.shared_up, std::max(2 * c.shared_dim, c.expert_dim), std::max(rows, pairs));
+    elements(s.shared_in, c.shared_dim, rows);
+    elements(s.shared_out, c.hidden_dim, rows);
+    elements(s.partial, c.hidden_dim, pairs);
+    s.wide.reserve(std::size_t(rows * c.hidden_dim) * 4);
+    s.choices.resize(std::size_t(pairs));
+    s.weights.resize(std::size_t(pairs));
+    s.logits.resize(std::size_t(rows * c.experts));
+    s.scores.resize(std::size_t(rows * c.experts));
+    s.row_of.resize(std::size_t(pairs));
+    s.token_of.resize(std::size_t(pairs));
+    s.begins.resize(std::size_t(c.experts + 1));
+}
+
+void Plan::step(const Index* tokens, const std::vector<Sequence>& sequences, const States& states,
+                void* hidden) {
+    Index rows = sequences.empty() ? 0 : sequences.back().first + sequences.back().length;
+    grow(rows);
+    if (config_.heads)
+        for (const Sequence& q : sequences) {
+            Rounds cut = rounds(config_, q);
+            scratch_->partial.reserve(
+                std::size_t(cut.tile_floats * cut.at_once * config_.key_heads) * 4);
+        }
+    Step step{tokens, sequences, states, rows};
+    const Index width = config_.hidden_dim, bytes = width * kernels_.element_bytes;
+    pool_.run([&](Team& team) {
+        char* x = scratch_->x.bytes();
+        std::vector<float> wide(static_cast<std::size_t>(width));
+        for (Index row = team.begin(rows); row < team.end(rows); ++row) {
+            char* to = x + row * bytes;
+            if (config_.tied) kernels_.packed_row(head_.matrix(), tokens[row], to);
+            else std::memcpy(to, embed_.data() + tokens[row] * bytes, std::size_t(bytes));
+            kernels_.widen(to, width, wide.data());
+            kernels_.embed(wide.data(), width, config_.embedding_multiplier, to);
+        }
+        team.barrier();
+        for (const Layer& layer : layers_) {
+            norm_rows(team, rows, layer.norm);
+            team.barrier();
+            if (layer.kind == 'M') mamba(team, layer, step);
+            else if (layer.kind == '*') attention(team, layer, step);
+            else if (layer.kind == '-') mlp(team, layer, step);
+            else experts(team, layer, step);
+            team.barrier();
+        }
+        norm_rows(team, rows, final_norm_);
+        Index begin = team.begin(rows), end = team.end(rows);
+        std::memcpy(static_cast<char*>(hidden) + begin * bytes, scratch_->normed.bytes() +
+                    begin * bytes, std::size_t((end - begin) * bytes));
+    });
+}
+
+void Plan::logits(const void* hidden, Index rows, float* logits) {
+    pool_.run([&](Team& team) {
+        product(team, hidden, config_.hidden_dim, rows, head_, logits, config_.vocab_size,
+                Store::wide, 1 / config_.logits_divisor);
+    });
+}
+
+// scratch x -> scratch normed, this thread's rows.
+void Plan::norm_rows(Team& team, Index rows, const std::vector<float>& weight) {
+    Index width = config_.hidden_dim;
+    RmsNorm norm{scratch_->x.get(), width, weight.data(), width, config_.norm_eps,
+                 scratch_->normed.get(), width};
+    kernels_.rms_norm(norm, team.begin(rows), team.end(rows));
+}
+
+void Plan::product(Team& team, const void* x, Index x_stride, Index rows, const Packed& weight,
+                   void* y, Index y_stride, Store store, float scale) {
+    Product product{x, x_stride, rows, &weight.matrix(), y, y_stride, store, scale};
+    Index panels = weight.panels(kernels_);
+    kernels_.product(product, team.begin(panels), team.end(panels));
+}
+
+void Plan::activate(Team& team, const void* x, Index inner, bool gated, void* y, Index rows) {
+    auto* kernel = gated ? kernels_.swiglu : kernels_.relu2;
+    kernel(x, gated ? 2 * inner : inner, inner, y, inner, team.begin(rows), team.end(rows));
+}
+
+void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
+    const PlanConfig& c = config_;
+    Scratch& s = *scratch_;
+    const Index element = kernels_.element_bytes, width = c.in_proj_dim();
+    product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0], s.first.get(), width);
+    team.barrier();
+
+    const char* projected = s.first.bytes();
+    Index blocks = divide_up(c.conv_dim(), CHANNEL_BLOCK);
+    Index first = team.begin(blocks) * CHANNEL_BLOCK;
+    Index last = std::min(team.end(blocks) * CHANNEL_BLOCK, c.conv_dim());
+    Index carried = (c.conv_width - 1) * c.conv_dim() * element;
+    for (const Sequence& q : step.sequences) {
+        char* before = static_cast<char*>(step.states.conv) +
+                       (layer.number * step.states.slots + q.slot) * carried;
+        Convolution conv{projected + (q.first * width + c.inner_dim()) * element,
+                         width,
+                         q.length,
+                         c.conv_dim(),
+                         c.conv_width,
+                         layer.vectors[0].data(),
+                         layer.vectors[1].data(),
+                         before,
+                         q.start == 0,
+                         s.conv.floats() + q.first * c.conv_dim(),
+                         c.conv_dim()};
+        kernels_.convolve(conv, first, last);
+    }
+    team.barrier();
+
+    Index count = Index(step.sequences.size()) * c.mamba_heads;
+    Index begin = team.begin(count), end = team.end(count);
+    Index state = c.mamba_heads * c.mamba_head_dim * c.state_dim;
+    for (std::size_t i = 0; i < step.sequences.size(); ++i) {
+        const Sequence& q = step.sequences[i];
+        Index offset = Index(i) * c.mamba_heads;
+        Index head = std::max(begin - offset, Index(0));
+        Index stop = std::min(end - offset, c.mamba_heads);
+        if (head >= stop) continue;
+        const float* x = s.conv.floats() + q.first * c.conv_dim();
+        const float* B = x + c.inner_dim();
+        Scan scan{x,
+                  B,
+                  B + c.groups * c.state_dim,
+                  c.conv_dim(),
+                  projected + (q.first * width + c.inner_dim() + c.conv_dim()) * element,
+                  width,
+                  q.length,
+                  c.mamba_heads,
+                  c.mamba_head_dim,
+                  c.groups,
+                  c.state_dim,
+                  layer.vectors[2].data(),
+                  layer.vectors[3].data(),
+                  layer.vectors[4].data(),
+                  c.dt_low,
+                  c.dt_high,
+                  step.states.ssm + (layer.number * step.states.slots + q.slot) * state,
+                  q.start == 0,
+                  s.scanned.floats() + q.first * c.inner_dim(),
+                  c.inner_dim()};
+        kernels_.scan(scan, head, stop);
+    }
+    team.barrier();
+
+    GatedNorm norm{s.scanned.floats(), c.inner_dim(), projected, width,
+                   layer.vectors[5].data(), c.inner_dim(), c.groups, c.norm_eps,
+                   s.second.get(), c.inner_dim()};
+    kernels_.gated_norm(norm, team.begin(step.rows), team.end(step.rows));
+    team.barrier();
+    product(team, s.second.get(), c.inner_dim(), step.rows, layer.matrices[1], s.x.get(),
+            c.hidden_dim, Store::add, c.residual_multiplier);
+}
+
+void Plan::attention(Team& team, const Layer& layer, const Step& step) {
+    const PlanConfig& c = config_;
+    const States& states = step.states;
+    Scratch& s = *scratch_;
+    const Index element = kernels_.element_bytes, d = c.head_dim;
+    const Index queries = c.heads * d, keys = c.key_heads * d, width = queries + 2 * keys;
+    char* projected = s.first.bytes();
+    const Index offsets[] = {0, queries, queries + keys};
+    for (std::size_t i = 0; i < 3; ++i)
+        product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[i],
+                projected + offsets[i] * element, width);
+    team.barrier();
+
+    // Rotate, normalise, and put keys and values on their pages.
+    const Index page_bytes = states.page_size * keys * element;
+    char* layer_keys = static_cast<char*>(states.keys) + layer.number * states.pages * page_bytes;
+    char* layer_values =
+        static_cast<char*>(states.values) + layer.number * states.pages * page_bytes;
+    for (const Sequence& q : step.sequences) {
+        char* rows = projected + q.first * width * element;
+        Index begin = team.begin(q.length), end = team.end(q.length);
+        for (Index part = 0; part < 2; ++part) {
+            Index heads = part ? c.key_heads : c.heads;
+            char* x = rows + offsets[part] * element;
+            if (c.rope_base > 0)
+                kernels_.rotate({x, width, q.length, heads, d, q.start, inverse_.data()}, begin,
+                                end);
+            if (c.qk_norm)
+                for (Index row = begin; row < end; ++row) {
+                    char* head = x + row * width * element;
+                    kernels_.rms_norm({head, d, layer.vectors[std::size_t(part)].data(), d,
+                                       c.norm_eps, head, d},
+                                      0, heads);
+                }
+        }
+        for (Index row = begin; row < end; ++row) {
+            Index position = q.start + row;
+            Index place = q.pages[position / states.page_size] * page_bytes +
+                          position % states.page_size * keys * element;
+            const char* from = rows + (row * width + queries) * element;
+            std::memcpy(layer_keys + place, from, std::size_t(keys * element));
+            std::memcpy(layer_values + place, from + keys * element, std::size_t(keys * element));
+        }
+    }
+    team.barrier();
+
+    // Sequence by sequence, as many rows at once as keep their parts in bounds.
+    const Index group = c.heads / c.key_heads, part = group * (d + 2);
+    for (const Sequence& q : step.sequences) {
+        Attention attention{projected + q.first * width * element,
+                            width,
+                            q.length,
+                            c.heads,
+                            c.key_heads,
+                            d,
+                            q.start,
+                            {layer_keys, layer_values, q.pages, states.page_size},
+                            c.softmax_scale,
+                            s.second.bytes() + q.first * queries * element,
+                            queries};
+        const auto [spans, tile_floats, tiles, at_once] = rounds(c, q);
+        for (Index first = 0; first < tiles; first += at_once) {
+            Index count = std::min(at_once, tiles - first) * c.key_heads;
+            auto span_of = [&](Index item, Index span) {
+                Index row = (first + item / c.key_heads) * QUERY_TILE;
+                return Span{item % c.key_heads, row, std::min(row + QUERY_TILE, q.length), span};
+            };
+            // Dealt out in turn: later spans and earlier rows have less to do.
+            for (Index i = team.rank; i < count * spans; i += team.size()) {
+                Span span = span_of(i / spans, i % spans);
+                float* to = s.partial.floats() + i / spans * tile_floats +
+                            i % spans * (span.last - span.first) * part;
+                kernels_.attend(attention, span, to);
+            }
+            team.barrier();
+            for (Index item = team.rank; item < count; item += team.size())
+                kernels_.combine(attention, span_of(item, 0),
+                                 s.partial.floats() + item * tile_floats, spans);
+            team.barrier();
+        }
+    }
+    product(team, s.second.get(), queries, step.rows, layer.matrices[3], s.x.get(), c.hidden_dim,
+            Store::add, c.residual_multiplier);
+}
+
+void Plan::mlp(Team& team, const Layer& layer, const Step& step) {
+    const PlanConfig& c = config_;
+    Scratch& s = *scratch_;
+    Index up = (c.mlp_gated ? 2 : 1) * c.mlp_dim;
+    product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0], s.first.get(), up);
+    team.barrier();
+    activate(team, s.first.get(), c.mlp_dim, c.mlp_gated, s.second.get(), step.rows);
+    team.barrier();
+    product(team, s.second.get(), c.mlp_dim, step.rows, layer.matrices[1], s.x.get(), c.hidden_dim,
+            Store::add, c.residual_multiplier);
+}
+
+// Sorts (token, choice) pairs by expert: begins, row_of each pair, token_of each row.
+void Plan::group(const Step& step) {
+    Scratch& s = *scratch_;
+    Index pairs = step.rows * config_.top_k;
+    std::fill(s.begins.begin(), s.begins.end(), 0);
+    for (Index i = 0; i < pairs; ++i) ++s.begins[std::size_t(s.choices[std::size_t(i)]) + 1];
+    for (std::size_t e = 1; e < s.begins.size(); ++e) s.begins[e] += s.begins[e - 1];
+    std::vector<Index>& next = s.items;
+    next.assign(s.begins.begin(), s.begins.end());
+    for (Index i = 0; i < pairs; ++i) {
+        Index row = next[std::size_t(s.choices[std::size_t(i)])]++;
+        s.row_of[std::size_t(i)] = row;
+        s.token_of[std::size_t(row)] = i / config_.top_k;
+    }
+}
+
+void Plan::experts(Team& team, const Layer& layer, const Step& step) {
+    const PlanConfig& c = config_;
+    Scratch& s = *scratch_;
+    const Index element = kernels_.element_bytes, width = c.hidden_dim, k = c.top_k;
+    const Index up = (c.expert_gated ? 2 : 1) * c.expert_dim;
+    const Index begin = team.begin(step.rows), end = team.end(step.rows);
+    kernels_.widen(s.normed.bytes() + begin * width * element, (end - begin) * width,
+                   s.wide.floats() + begin * width);
+    kernels_.wide_product(s.wide.floats(), step.rows, width, layer.vectors[0].data(), c.experts,
+                          s.logits.data(), begin, end);
+    for (Index row = begin; row < end; ++row) {
+        const float* logits = s.logits.data() + row * c.experts;
+        std::int32_t* choices = s.choices.data() + row * k;
+        float* weights = s.weights.data() + row * k;
+        if (c.sigmoid_router)
+            kernels_.route_sigmoid(logits, layer.vectors[1].data(), c.experts, k, c.routed_scale,
+                                   s.scores.data() + row * c.experts, choices, weights);
+        else
+            kernels_.route_softmax(logits, c.experts, k, choices, weights);
+    }
+    const bool shared = c.shared_dim != 0;
+    const Index shared_up = (c.expert_gated ? 2 : 1) * c.shared_dim;
+    if (shared)
+        product(team, s.normed.get(), width, step.rows, layer.matrices[0], s.shared_up.get(),
+                shared_up);
+    team.barrier();
+    if (team.rank == 0) group(step);
+    if (shared)
+        activate(team, s.shared_up.get(), c.shared_dim, c.expert_gated, s.shared_in.get(),
+                 step.rows);
+    team.barrier();
+
+    const Index pairs = step.rows * k;
+    for (Index row = team.begin(pairs); row < team.end(pairs); ++row)
+        std::memcpy(s.gathered.bytes() + row * width * element,
+                    s.normed.bytes() + s.token_of[std::size_t(row)] * width * element,
+                    std::size_t(width * element));
+    if (shared)
+        product(team, s.shared_in.get(), c.shared_dim, step.rows, layer.matrices[1],
+                s.shared_out.get(), width);
+    team.barrier();
+
+    // Panels of all visited experts in one row, shared out evenly.
+    auto visit = [&](const std::vector<Packed>& weights, const char* x, Index x_width, char* y,
+                     Index y_width) {
+        Index visited = 0;
+        for (Index e = 0; e < c.experts; ++e)
+            visited += s.begins[std::size_t(e) + 1] > s.begins[std::size_t(e)];
+        Index panels = weights[0].panels(kernels_), first = team.begin(visited * panels);
+        Index last = team.end(visited * panels), offset = 0;
+        for (Index e = 0; e < c.experts && offset < last; ++e) {
+            Index row = s.begins[std::size_t(e)], count = s.begins[std::size_t(e) + 1] - row;
+            if (!count) continue;
+            Product product{x + row * x_width * element, x_width, count,
+                            &weights[std::size_t(e)].matrix(), y + row * y_width * element,
+                            y_width};
+            Index from = std::max(first - offset, Index(0)), to = std::min(last - offset, panels);
+            if (from < to) kernels_.product(product, from, to);
+            offset += panels;
+        }
+    };
+    visit(layer.up, s.gathered.bytes(), width, s.third.bytes(), up);
+    team.barrier();
+    activate(team, s.third.get(), c.expert_dim, c.expert_gated, s.shared_up.get(), pairs);
+    team.barrier();
+    visit(layer.down, s.shared_up.bytes(), c.expert_dim, s.partial.bytes(), width);
+    team.barrier();
+    std::vector<const void*> parts(static_cast<std::size_t>(k));
+    for (Index row = begin; row < end; ++row) {
+        for (Index i = 0; i < k; ++i)
+            parts[std::size_t(i)] = s.partial.bytes() +
+                                    s.row_of[std::size_t(row * k + i)] * width * element;
+        const void* own = shared ? s.shared_out.bytes() + row * width * element : nullptr;
+        kernels_.add_experts(parts.data(), s.weights.data() + row * k, k, own, width,
+                             c.residual_multiplier, s.x.bytes() + row * width * element);
+    }
+}
+
+}  // namespace naga

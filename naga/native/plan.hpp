@@ -1,0 +1,149 @@
+// A model prepared for inference: packed weights and one call for a whole step.
+//
+// Derived from a ModelConfig; computes what HybridLM.step computes (naga/model/lm.py), layer by
+// layer, with the same rounding points. Owns its weights and scratch; states belong to the caller's
+// pool and are updated in place. One caller at a time. Knows no requests and chooses no token.
+//
+// T tokens of S sequences laid end to end; D model dim.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels.hpp"
+#include "pool.hpp"
+
+namespace naga {
+
+struct PlanConfig {
+    std::string layers;  // M, *, -, E
+    Index vocab_size = 0, hidden_dim = 0;
+    float norm_eps = 1e-5f;
+    bool tied = true;
+    float embedding_multiplier = 1, residual_multiplier = 1, logits_divisor = 1;
+
+    Index mamba_heads = 0, mamba_head_dim = 0, state_dim = 0, groups = 1, conv_width = 0;
+    float dt_low = 0, dt_high = 0;
+
+    Index heads = 0, key_heads = 0, head_dim = 0;
+    float softmax_scale = 0;
+    float rope_base = 0;  // 0: no rotation
+    bool qk_norm = false;
+
+    Index mlp_dim = 0;
+    bool mlp_gated = true;
+
+    Index experts = 0, top_k = 0, expert_dim = 0, shared_dim = 0;
+    bool expert_gated = true, sigmoid_router = false;
+    float routed_scale = 1;
+
+    Index inner_dim() const { return mamba_heads * mamba_head_dim; }
+    Index conv_dim() const { return inner_dim() + 2 * groups * state_dim; }
+    Index in_proj_dim() const { return inner_dim() + conv_dim() + mamba_heads; }
+};
+
+// One sequence's part of a step.
+struct Sequence {
+    Index first, length;  // rows of this step
+    Index start;          // position of its first token
+    Index slot;
+    const Index* pages;
+};
+
+// The caller's StatePool, layer after layer of its kind.
+struct States {
+    float* ssm = nullptr;   // (L, slots, H, P, S)
+    void* conv = nullptr;   // (L, slots, W-1, C) E
+    void* keys = nullptr;   // (L, pages, page_size, V, d) E
+    void* values = nullptr;
+    Index slots = 0, pages = 0, page_size = 1;
+};
+
+// Packed weights (N, K) that own their memory.
+class Packed {
+  public:
+    void allocate(const Kernels& kernels, Index rows, Index columns);
+    // `weight` (rows, columns) E; repacks in place.
+    void fill(const Kernels& kernels, const void* weight);
+    const Matrix& matrix() const { return matrix_; }
+    Index panels(const Kernels& kernels) const;
+    std::size_t bytes() const { return bytes_; }
+
+  private:
+    struct Free {
+        void operator()(void* p) const { std::free(p); }
+    };
+    Matrix matrix_;
+    std::unique_ptr<void, Free> memory_;
+    std::size_t bytes_ = 0;
+};
+
+struct Layer {
+    char kind = 0;
+    Index number = 0;  // among its kind
+    std::vector<float> norm;
+    // M: in_proj, out_proj. *: q, k, v, o. -: up, down. E: the shared expert's up, down.
+    std::vector<Packed> matrices;
+    // M: conv (W, C), conv bias, dt_bias, A, D, gated norm. *: q_norm, k_norm. E: router, bias.
+    std::vector<std::vector<float>> vectors;
+    std::vector<Packed> up, down;  // E: one for each expert
+};
+
+class Plan {
+  public:
+    Plan(const PlanConfig& config, const Kernels& kernels, int threads);
+    const PlanConfig& config() const { return config_; }
+    const Kernels& kernels() const { return kernels_; }
+    int threads() const { return pool_.size(); }
+    std::size_t weight_bytes() const;
+
+    // Put the tensor of this in-memory name in place. Matrices (rows, columns) are E, everything
+    // else float32; throws std::invalid_argument for an unknown name or another shape.
+    void load(const std::string& name, const std::vector<Index>& shape, bool is_element,
+              const void* data);
+    // Tensors never loaded so far.
+    std::vector<std::string> missing() const;
+
+    // hidden (T, D) E after the last norm.
+    void step(const Index* tokens, const std::vector<Sequence>& sequences, const States& states,
+              void* hidden);
+    // hidden (R, D) E -> logits (R, V) float32
+    void logits(const void* hidden, Index rows, float* logits);
+
+  private:
+    struct Slot;
+    struct Scratch;
+    struct Step;
+    Slot find(const std::string& name);
+    void add(const std::string& name, Packed* packed, std::vector<float>* vector,
+             std::vector<Index> shape, bool is_element);
+    void make_layer(Layer& layer, const std::string& prefix);
+    void grow(Index rows);
+
+    void mamba(Team& team, const Layer& layer, const Step& step);
+    void attention(Team& team, const Layer& layer, const Step& step);
+    void mlp(Team& team, const Layer& layer, const Step& step);
+    void experts(Team& team, const Layer& layer, const Step& step);
+    void group(const Step& step);
+    void product(Team& team, const void* x, Index x_stride, Index rows, const Packed& weight,
+                 void* y, Index y_stride, Store store = Store::element, float scale = 1);
+    void norm_rows(Team& team, Index rows, const std::vector<float>& weight);
+    void activate(Team& team, const void* x, Index inner, bool gated, void* y, Index rows);
+
+    PlanConfig config_;
+    const Kernels& kernels_;
+    Pool pool_;
+    std::vector<Layer> layers_;
+    std::vector<float> final_norm_, inverse_;
+    Packed head_;
+    std::vector<unsigned char> embed_;  // (V, D) E of an untied model
+    std::vector<Slot> slots_;
+    std::unique_ptr<Scratch> scratch_;
+
+  public:
+    ~Plan();
+};
+
+}  // namespace naga

@@ -1,0 +1,119 @@
+#include "probe.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "plan.hpp"
+#include "pool.hpp"
+
+namespace naga {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int READ_PASSES = 9;
+constexpr int PRODUCT_PASSES = 16;
+constexpr double PRODUCT_SECONDS = 0.1;  // at least; a core needs some time to its full clock
+// A panel's weights, inputs and results: some 200 kB in float32, less than any core's own cache.
+constexpr Index ROWS = 96, DEPTH = 256, PANELS = 2;
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Seconds of `work` on all threads, from when the last has come to when the last is done.
+template <class Work> double seconds_of(Pool& pool, Work work) {
+    double seconds = 0;
+    pool.run([&](Team& team) {
+        team.barrier();
+        Clock::time_point start = Clock::now();
+        work(team);
+        team.barrier();
+        if (team.rank == 0) seconds = seconds_since(start);
+    });
+    return seconds;
+}
+
+constexpr Index WORDS = 8;
+struct Line {
+    std::uint64_t words[WORDS];
+};
+
+// Sums, so that no load can be left out; independent ones, so that none waits for another.
+std::uint64_t sum_lines(const Line* lines, Index count) {
+    std::uint64_t sums[4][WORDS] = {};
+    Index i = 0;
+    for (; i + 4 <= count; i += 4)
+        for (Index k = 0; k < 4; ++k)
+            for (Index w = 0; w < WORDS; ++w) sums[k][w] += lines[i + k].words[w];
+    for (; i < count; ++i)
+        for (Index w = 0; w < WORDS; ++w) sums[0][w] += lines[i].words[w];
+    std::uint64_t total = 0;
+    for (const auto& part : sums)
+        for (std::uint64_t sum : part) total += sum;
+    return total;
+}
+
+// One thread's operands.
+struct Operands {
+    Packed weight;
+    std::vector<float> x, y;  // float32 or, in half of it, bfloat16
+};
+
+void fill(Operands& operands, const Kernels& kernels) {
+    Index columns = PANELS * kernels.panel;
+    operands.x.assign(std::size_t(ROWS * DEPTH), 0);
+    operands.y.assign(std::size_t(ROWS * columns), 0);
+    std::vector<float> weight(static_cast<std::size_t>(columns * DEPTH));
+    // 0.5 in both dtypes: two bfloat16 of it are one word.
+    std::uint32_t half = kernels.element == Element::float32 ? 0x3f000000u : 0x3f003f00u;
+    for (std::vector<float>* values : {&operands.x, &weight})
+        for (float& value : *values) std::memcpy(&value, &half, 4);
+    operands.weight.allocate(kernels, columns, DEPTH);
+    operands.weight.fill(kernels, weight.data());
+}
+
+}  // namespace
+
+double read_bandwidth(Index bytes, int threads) {
+    Pool pool(threads);
+    Index count = bytes / Index(sizeof(Line));
+    // Not a vector: each thread is the first to touch its own part.
+    std::unique_ptr<Line[]> lines(new Line[std::size_t(count)]);
+    auto part = [&](Team& team) { return lines.get() + team.begin(count); };
+    auto length = [&](Team& team) { return team.end(count) - team.begin(count); };
+    pool.run([&](Team& team) {
+        std::memset(static_cast<void*>(part(team)), 1, std::size_t(length(team)) * sizeof(Line));
+    });
+    std::atomic<std::uint64_t> sink{0};
+    double best = std::numeric_limits<double>::infinity();
+    for (int pass = 0; pass < READ_PASSES; ++pass)
+        best = std::min(best, seconds_of(pool, [&](Team& team) {
+                            sink += sum_lines(part(team), length(team));
+                        }));
+    return double(count) * sizeof(Line) / best;
+}
+
+double product_peak(const Kernels& kernels, int threads) {
+    Pool pool(threads);
+    std::vector<Operands> operands(static_cast<std::size_t>(threads));
+    for (Operands& own : operands) fill(own, kernels);
+    auto multiply = [&](Team& team) {
+        Operands& own = operands[std::size_t(team.rank)];
+        Index columns = PANELS * kernels.panel;
+        Product product{own.x.data(), DEPTH, ROWS, &own.weight.matrix(), own.y.data(), columns};
+        for (int i = 0; i < PRODUCT_PASSES; ++i) kernels.product(product, 0, PANELS);
+    };
+    double best = std::numeric_limits<double>::infinity();
+    Clock::time_point start = Clock::now();
+    for (int pass = 0; pass < PRODUCT_PASSES || seconds_since(start) < PRODUCT_SECONDS; ++pass)
+        best = std::min(best, seconds_of(pool, multiply));
+    double products = double(PRODUCT_PASSES) * ROWS * DEPTH * double(PANELS * kernels.panel);
+    return 2 * products * threads / best;
+}
+
+}  // namespace naga

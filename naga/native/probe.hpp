@@ -1,0 +1,19 @@
+// What this machine can do at most: bytes read from memory and products computed, each second.
+//
+// The best of several passes, since whatever else runs only ever takes away. Depends on no model.
+// Takes a fraction of a second; portable kernels a few.
+#pragma once
+
+#include "kernels.hpp"
+
+namespace naga {
+
+// Bytes a second that `threads` threads read of a buffer of `bytes`, each its own part, in order.
+// Of memory if the buffer is many times the last cache. Throws std::bad_alloc.
+double read_bandwidth(Index bytes, int threads);
+
+// FLOP a second of `product` on weights and inputs that stay in a core's own cache; a
+// multiply-add counts as two.
+double product_peak(const Kernels& kernels, int threads);
+
+}  // namespace naga

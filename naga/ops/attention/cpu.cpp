@@ -1,0 +1,533 @@
+// Rotary embedding and causal grouped-query attention over paged keys and values.
+//
+// attend takes keys in blocks of BLOCK at fixed absolute positions and folds one block after the
+// other into a query's part (online softmax, arXiv 1805.02867), all in float32. A score is one
+// chain of fma over the head's dims, a mix one chain over the keys: a query's part is a function of
+// its position and of its own keys, whatever queries share the tile, the call or the range. Keys
+// that a query must not see are left out of its sums, not weighed with 0: they may be NaN.
+//
+// Assumes an even head_dim in rotate, and pages that hold every position up to the last query's.
+// Does not write keys or values, and does not share out work: see naga/native/kernels.hpp.
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "../../native/kernels.hpp"
+#include "../../native/simd.hpp"
+
+namespace naga {
+namespace NAGA_ISA {
+namespace attention_detail {
+
+constexpr int BLOCK = 64;   // keys
+constexpr int DIMS = 256;   // dims of a head that stand converted at once
+constexpr int TILE = 6;     // queries whose sums stand in registers
+constexpr int VECTORS = Floats::width == 16 ? 4 : 2;  // vectors of sums of each of them
+constexpr int PAIRS = 64;   // angles computed at once
+static_assert(SPAN % BLOCK == 0, "a span is whole blocks");
+static_assert(BLOCK % (VECTORS * Floats::width) == 0, "a block is whole groups of vectors");
+
+inline Index lesser(Index a, Index b) { return a < b ? a : b; }
+inline Index greater(Index a, Index b) { return a > b ? a : b; }
+
+// ---- rotate
+
+inline void angles(const Rotation& r, Index row, Index pair, Index count, float* cos, float* sin) {
+    float position = float(r.start + row);
+    for (Index i = 0; i < count; ++i) {
+        float angle = position * r.inverse[pair + i];
+        cos[i] = std::cos(angle);
+        sin[i] = std::sin(angle);
+    }
+}
+
+template <class E>
+void turn(E* left, E* right, const float* cosines, const float* sines, Index pairs) {
+    for_vectors(pairs, [&](Index i, int count) {
+        Floats a = load_some(left + i, count), b = load_some(right + i, count);
+        Floats cos = load_some(cosines + i, count), sin = load_some(sines + i, count);
+        store_some(left + i, a * cos - b * sin, count);
+        store_some(right + i, b * cos + a * sin, count);
+    });
+}
+
+template <class E> void rotate(const Rotation& r, Index first, Index last) {
+    float cos[PAIRS], sin[PAIRS];
+    Index half = r.head_dim / 2;
+    for (Index row = first; row < last; ++row) {
+        E* x = static_cast<E*>(r.x) + row * r.x_stride;
+        for (Index pair = 0; pair < half; pair += PAIRS) {
+            Index count = lesser(PAIRS, half - pair);
+            angles(r, row, pair, count, cos, sin);
+            for (Index head = 0; head < r.heads; ++head) {
+                E* left = x + head * r.head_dim + pair;
+                turn(left, left + half, cos, sin, count);
+            }
+        }
+    }
+}
+
+// ---- keys and values of one block
+
+// Where the keys and values of one block lie.
+template <class E> struct Block {
+    Index begin;  // position of the first key
+    int count;
+    const E* keys[BLOCK];
+    const E* values[BLOCK];
+};
+
+template <class E>
+void locate(const Attention& a, Index key_head, Index begin, Index end, Block<E>& block) {
+    const Pages& cache = a.cache;
+    Index page = begin / cache.page_size, row = begin % cache.page_size;
+    block.begin = begin;
+    block.count = int(lesser(BLOCK, end - begin));
+    for (int k = 0; k < block.count; ++k) {
+        Index position = cache.pages[page] * cache.page_size + row;
+        Index at = (position * a.key_heads + key_head) * a.head_dim;
+        block.keys[k] = static_cast<const E*>(cache.keys) + at;
+        block.values[k] = static_cast<const E*>(cache.values) + at;
+        if (++row == cache.page_size) {
+            row = 0;
+            ++page;
+        }
+    }
+}
+
+// Into the second cache: the first is full of the block at work.
+inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
+
+inline void transpose(Floats (&x)[16]) {
+    __m512 pairs[16], fours[16];
+    for (int i = 0; i < 16; i += 2) {
+        pairs[i] = _mm512_unpacklo_ps(x[i].v, x[i + 1].v);
+        pairs[i + 1] = _mm512_unpackhi_ps(x[i].v, x[i + 1].v);
+    }
+    auto low = [&](int a, int b) {
+        return _mm512_castpd_ps(
+            _mm512_unpacklo_pd(_mm512_castps_pd(pairs[a]), _mm512_castps_pd(pairs[b])));
+    };
+    auto high = [&](int a, int b) {
+        return _mm512_castpd_ps(
+            _mm512_unpackhi_pd(_mm512_castps_pd(pairs[a]), _mm512_castps_pd(pairs[b])));
+    };
+    for (int i = 0; i < 16; i += 4) {
+        fours[i] = low(i, i + 2);
+        fours[i + 1] = high(i, i + 2);
+        fours[i + 2] = low(i + 1, i + 3);
+        fours[i + 3] = high(i + 1, i + 3);
+    }
+    for (int i = 0; i < 4; ++i) {
+        __m512 a = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0x88);
+        __m512 b = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0xdd);
+        __m512 c = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0x88);
+        __m512 d = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0xdd);
+        x[i].v = _mm512_shuffle_f32x4(a, c, 0x88);
+        x[i + 4].v = _mm512_shuffle_f32x4(b, d, 0x88);
+        x[i + 8].v = _mm512_shuffle_f32x4(a, c, 0xdd);
+        x[i + 12].v = _mm512_shuffle_f32x4(b, d, 0xdd);
+    }
+}
+
+#elif defined(__AVX2__) && defined(__FMA__)
+
+inline void transpose(Floats (&x)[8]) {
+    __m256 pairs[8], fours[8];
+    for (int i = 0; i < 8; i += 2) {
+        pairs[i] = _mm256_unpacklo_ps(x[i].v, x[i + 1].v);
+        pairs[i + 1] = _mm256_unpackhi_ps(x[i].v, x[i + 1].v);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        fours[i] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+        fours[i + 1] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xee);
+        fours[i + 2] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+        fours[i + 3] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; ++i) {
+        x[i].v = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
+        x[i + 4].v = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+    }
+}
+
+#else
+
+inline void transpose(Floats (&x)[Floats::width]) {
+    for (int i = 0; i < Floats::width; ++i)
+        for (int j = 0; j < i; ++j) {
+            float kept = x[i].v[j];
+            x[i].v[j] = x[j].v[i];
+            x[j].v[i] = kept;
+        }
+}
+
+#endif
+
+// The bits of as many elements as fill a vector: one float32 or two bfloat16 in a lane.
+template <class E> constexpr int ELEMENTS = int(sizeof(Floats) / sizeof(E));
+
+template <class E> Floats words(const E* p, Index count) {
+    Floats bits = zeros();
+    if (count >= ELEMENTS<E>) std::memcpy(&bits, p, sizeof bits);
+    else std::memcpy(&bits, p, count * sizeof(E));
+    return bits;
+}
+
+// One dim, or two, of the keys in the lanes.
+inline void spread(Floats bits, float* dims, float) { store(dims, bits); }
+inline void spread(Floats bits, float* dims, bfloat16) {
+    bfloat16 pairs[2 * Floats::width];
+    std::memcpy(pairs, &bits, sizeof bits);
+    store(dims, even(pairs));
+    store(dims + BLOCK, odd(pairs));
+}
+
+// Dims [from, from + dims) of a block's keys as float32 (dim, key); zero for keys that are missing.
+template <class E>
+void widen_keys(const Block<E>& block, const Block<E>& next, Index from, Index dims, float* out) {
+    constexpr int width = Floats::width;
+    for (int k = 0; k < BLOCK; k += width)
+        for (Index i = 0; i < dims; i += ELEMENTS<E>) {
+            Floats x[width];
+            for (int j = 0; j < width; ++j) {
+                bool known = k + j < block.count;
+                x[j] = known ? words(block.keys[k + j] + from + i, dims - i) : zeros();
+                if (k + j < next.count) prefetch(next.keys[k + j] + from + i);
+            }
+            transpose(x);
+            for (int j = 0; j < width; ++j)
+                spread(x[j], out + (i + j * (ELEMENTS<E> / width)) * BLOCK + k, E());
+        }
+}
+
+template <class E>
+void widen_values(const Block<E>& block, Index from, Index dims, float* out) {
+    for (int k = 0; k < block.count; ++k)
+        for_vectors(dims, [&](Index i, int count) {
+            store_some(out + k * DIMS + i, load_some(block.values[k] + from + i, count), count);
+        });
+}
+
+// One block, the part of its dims that was asked for last in float32.
+template <class E> class Wide {
+  public:
+    Wide() {
+        for (int k = 0; k < BLOCK; ++k) rows_[k] = values_ + k * DIMS;
+    }
+    void take(const Block<E>& block, const Block<E>& next) {
+        block_ = &block;
+        next_ = &next;
+        keys_from_ = values_from_ = -1;
+    }
+    const Block<E>& block() const { return *block_; }
+    const Block<E>& next() const { return *next_; }
+    // (dims, BLOCK)
+    const float* keys(Index from, Index dims) {
+        if (keys_from_ != from) widen_keys(*block_, *next_, from, dims, keys_);
+        keys_from_ = from;
+        return keys_;
+    }
+    // (BLOCK) rows of dims
+    const float* const* values(Index from, Index dims) {
+        if (values_from_ != from) widen_values(*block_, from, dims, values_);
+        values_from_ = from;
+        return rows_;
+    }
+
+  private:
+    const Block<E>* block_ = nullptr;
+    const Block<E>* next_ = nullptr;
+    Index keys_from_ = -1, values_from_ = -1;
+    alignas(64) float keys_[DIMS * BLOCK];
+    alignas(64) float values_[BLOCK * DIMS];
+    const float* rows_[BLOCK];
+};
+
+// ---- queries
+
+// Queries that go through a block together, in the order of their positions.
+struct Tile {
+    const void* q[TILE];  // (d,) E
+    float* part[TILE];    // (d + 2,)
+    int count[TILE];      // keys of the block that the query sees: 1 or more
+    float factor[TILE];   // what its part so far is worth after this block
+    alignas(64) float wide[TILE][DIMS];     // dims of q at work
+    alignas(64) float weights[TILE][BLOCK];  // scores first
+};
+
+template <class E> void widen_queries(Tile& tile, int queries, Index from, Index dims) {
+    for (int q = 0; q < queries; ++q)
+        for_vectors(dims, [&](Index i, int count) {
+            const E* x = static_cast<const E*>(tile.q[q]) + from + i;
+            store_some(tile.wide[q] + i, load_some(x, count), count);
+        });
+}
+
+// Adds the products over these dims to the scores of VECTORS vectors of keys.
+template <int Q>
+void score_vectors(Tile& tile, const float* keys, Index dims, int key, bool begun) {
+    constexpr int width = Floats::width;
+    Floats sums[Q][VECTORS];
+    for (int q = 0; q < Q; ++q)
+        for (int v = 0; v < VECTORS; ++v)
+            sums[q][v] = begun ? load(tile.weights[q] + key + v * width) : zeros();
+    for (Index i = 0; i < dims; ++i) {
+        Floats k[VECTORS];
+        for (int v = 0; v < VECTORS; ++v) k[v] = load(keys + i * BLOCK + key + v * width);
+        for (int q = 0; q < Q; ++q) {
+            Floats x = broadcast(tile.wide[q][i]);
+            for (int v = 0; v < VECTORS; ++v) sums[q][v] = fma(x, k[v], sums[q][v]);
+        }
+    }
+    for (int q = 0; q < Q; ++q)
+        for (int v = 0; v < VECTORS; ++v)
+            store(tile.weights[q] + key + v * width, sums[q][v]);
+}
+
+template <class E, int Q> void score(Tile& tile, Wide<E>& wide, Index head_dim) {
+    for (Index from = 0; from < head_dim; from += DIMS) {
+        Index dims = lesser(DIMS, head_dim - from);
+        const float* keys = wide.keys(from, dims);
+        widen_queries<E>(tile, Q, from, dims);
+        for (int key = 0; key < BLOCK; key += VECTORS * Floats::width)
+            score_vectors<Q>(tile, keys, dims, key, from > 0);
+    }
+}
+
+inline float exp_of(float x) {
+    float lanes[Floats::width];
+    store(lanes, exp(broadcast(x)));
+    return lanes[0];
+}
+
+// What to subtract from scores: finite where every score is -inf, so that inf - inf never occurs.
+inline float finite_peak(float peak) {
+    float lowest = std::numeric_limits<float>::lowest();
+    return peak < lowest ? lowest : peak;
+}
+
+// Scales the scores, hides those the query does not see, and returns the largest.
+inline float block_peak(float* scores, int count, float scale) {
+    constexpr int width = Floats::width;
+    Floats factor = broadcast(scale);
+    for (int k = 0; k < BLOCK; k += width) store(scores + k, load(scores + k) * factor);
+    for (int k = count; k < BLOCK; ++k) scores[k] = -std::numeric_limits<float>::infinity();
+    Floats peaks = load(scores);
+    for (int k = width; k < BLOCK; k += width) peaks = max(peaks, load(scores + k));
+    return largest(peaks);
+}
+
+// Turns a query's scores into weights and updates the last two numbers of its part.
+inline void weigh(Tile& tile, int q, Index head_dim, float scale) {
+    float *scores = tile.weights[q], &sum_so_far = tile.part[q][head_dim];
+    float& peak_so_far = tile.part[q][head_dim + 1];
+    float here = block_peak(scores, tile.count[q], scale);
+    // In this order a NaN wins.
+    float peak = peak_so_far > here ? peak_so_far : here;
+    Floats shift = broadcast(finite_peak(peak)), total = zeros();
+    for (int k = 0; k < BLOCK; k += Floats::width) {
+        Floats weight = exp(load(scores + k) - shift);
+        store(scores + k, weight);
+        total = total + weight;
+    }
+    tile.factor[q] = exp_of(peak_so_far - finite_peak(peak));
+    sum_so_far = sum_so_far * tile.factor[q] + sum(total);
+    peak_so_far = peak;
+}
+
+// Values weighted and added to dims [dim, dim + N vectors) of the parts, key after key.
+// lanes is less than a vector only where N is 1. Fetches ahead the rows of `next`.
+template <int Q, int N, class V>
+void mix_vectors(const Tile& tile, const V* const* rows, Index dim, int lanes, Index part_dim,
+                 const V* const* next, int next_count) {
+    constexpr int width = Floats::width;
+    Floats sums[Q][N], value[N];
+    auto read = [&](int k) {
+        for (int n = 0; n < N; ++n)
+            value[n] = N > 1 ? load(rows[k] + dim + n * width) : load_some(rows[k] + dim, lanes);
+    };
+    auto add = [&](int q, int k) {
+        Floats weight = broadcast(tile.weights[q][k]);
+        for (int n = 0; n < N; ++n) sums[q][n] = fma(weight, value[n], sums[q][n]);
+    };
+    for (int q = 0; q < Q; ++q)
+        for (int n = 0; n < N; ++n)
+            sums[q][n] = load_some(tile.part[q] + part_dim + n * width, lanes)
+                         * broadcast(tile.factor[q]);
+    // The first query of a tile sees the fewest keys.
+    int shared = tile.count[0];
+    for (int k = 0; k < shared; ++k) {
+        if (k < next_count)
+            for (int n = 0; n < N * width; n += 64 / int(sizeof(V))) prefetch(next[k] + dim + n);
+        read(k);
+        for (int q = 0; q < Q; ++q) add(q, k);
+    }
+    for (int q = 1; q < Q; ++q)
+        for (int k = shared; k < tile.count[q]; ++k) {
+            read(k);
+            add(q, k);
+        }
+    for (int q = 0; q < Q; ++q)
+        for (int n = 0; n < N; ++n)
+            store_some(tile.part[q] + part_dim + n * width, sums[q][n], lanes);
+}
+
+// Dims [from, from + dims) of the rows go to dims [part_dim, ...) of the parts.
+template <int Q, class V>
+void mix(const Tile& tile, const V* const* rows, Index dims, Index part_dim, const V* const* next,
+         int next_count) {
+    constexpr int width = Floats::width;
+    Index i = 0;
+    for (; i + VECTORS * width <= dims; i += VECTORS * width)
+        mix_vectors<Q, VECTORS>(tile, rows, i, width, part_dim + i, next, next_count);
+    for (; i < dims; i += width) {
+        int lanes = int(lesser(width, dims - i));
+        mix_vectors<Q, 1>(tile, rows, i, lanes, part_dim + i, next, next_count);
+    }
+}
+
+// `only`: no other tile needs this block, so that its values are not worth converting apart.
+template <class E, int Q>
+void fold(const Attention& a, Tile& tile, Wide<E>& wide, bool only) {
+    score<E, Q>(tile, wide, a.head_dim);
+    for (int q = 0; q < Q; ++q) weigh(tile, q, a.head_dim, a.scale);
+    if (only) {
+        const Block<E>&block = wide.block(), &next = wide.next();
+        mix<Q, E>(tile, block.values, a.head_dim, 0, next.values, next.count);
+        return;
+    }
+    for (Index from = 0; from < a.head_dim; from += DIMS) {
+        Index dims = lesser(DIMS, a.head_dim - from);
+        mix<Q, float>(tile, wide.values(from, dims), dims, from, nullptr, 0);
+    }
+}
+
+template <class E, int Q = TILE>
+void fold_some(const Attention& a, Tile& tile, int queries, Wide<E>& wide, bool only) {
+    if (queries == Q) fold<E, Q>(a, tile, wide, only);
+    else if constexpr (Q > 1) fold_some<E, Q - 1>(a, tile, queries, wide, only);
+}
+
+// ---- attend
+
+inline float* part_of(const Attention& a, const Span& s, float* partial, Index row, Index head) {
+    Index group = a.heads / a.key_heads;
+    return partial + ((row - s.first) * group + head) * (a.head_dim + 2);
+}
+
+inline void clear(const Attention& a, const Span& s, float* partial) {
+    Index parts = (s.last - s.first) * (a.heads / a.key_heads);
+    for (Index i = 0; i < parts; ++i) {
+        float* part = partial + i * (a.head_dim + 2);
+        std::memset(part, 0, (a.head_dim + 1) * sizeof(float));
+        part[a.head_dim + 1] = -std::numeric_limits<float>::infinity();
+    }
+}
+
+// The query `index` of those of rows [row, ...): heads of the group within a row.
+template <class E>
+void place(const Attention& a, const Span& s, float* partial, const Block<E>& block, Index row,
+           Index index, Tile& tile, int at) {
+    Index group = a.heads / a.key_heads, head = index % group;
+    row += index / group;
+    const E* q = static_cast<const E*>(a.q) + row * a.q_stride;
+    tile.q[at] = q + (s.key_head * group + head) * a.head_dim;
+    tile.part[at] = part_of(a, s, partial, row, head);
+    tile.count[at] = int(lesser(block.count, a.start + row + 1 - block.begin));
+}
+
+template <class E>
+void attend_block(const Attention& a, const Span& s, float* partial, Wide<E>& wide, Tile& tile) {
+    const Block<E>& block = wide.block();
+    // Earlier rows see nothing of this block.
+    Index row = greater(s.first, block.begin - a.start);
+    Index queries = (s.last - row) * (a.heads / a.key_heads);
+    for (Index i = 0; i < queries; i += TILE) {
+        int count = int(lesser(TILE, queries - i));
+        for (int at = 0; at < count; ++at)
+            place(a, s, partial, block, row, i + at, tile, at);
+        fold_some(a, tile, count, wide, queries <= TILE);
+    }
+}
+
+template <class E> void attend(const Attention& a, const Span& s, float* partial) {
+    clear(a, s, partial);
+    if (s.first >= s.last) return;
+    Index begin = s.span * SPAN, end = lesser(begin + SPAN, a.start + s.last);
+    if (begin >= end) return;
+    Block<E> blocks[2];
+    Wide<E> wide;
+    Tile tile;
+    locate(a, s.key_head, begin, end, blocks[0]);
+    for (int at = 0; begin < end; begin += BLOCK, at = 1 - at) {
+        Block<E>&block = blocks[at], &next = blocks[1 - at];
+        next.count = 0;
+        if (begin + BLOCK < end) locate(a, s.key_head, begin + BLOCK, end, next);
+        wide.take(block, next);
+        attend_block(a, s, partial, wide, tile);
+    }
+}
+
+// ---- combine
+
+// Parts of one query, one for each span.
+struct Parts {
+    const float* first;
+    Index step, spans, head_dim;
+    const float* at(Index span) const { return first + span * step; }
+    // A span that the query sees nothing of has no say, not even through its peak.
+    bool empty(Index span) const { return at(span)[head_dim] == 0; }
+    float weight(Index span) const { return at(span)[head_dim]; }
+    float peak(Index span) const { return at(span)[head_dim + 1]; }
+};
+
+inline float overall_peak(const Parts& parts) {
+    float peak = -std::numeric_limits<float>::infinity();
+    for (Index span = 0; span < parts.spans; ++span)
+        if (!parts.empty(span) && parts.peak(span) > peak) peak = parts.peak(span);
+    return finite_peak(peak);
+}
+
+template <class E>
+void combine_dims(const Parts& parts, float peak, Index from, Index dims, E* y) {
+    float total[DIMS] = {}, weights = 0;
+    for (Index span = 0; span < parts.spans; ++span) {
+        if (parts.empty(span)) continue;
+        float factor = exp_of(parts.peak(span) - peak);
+        weights = weights + parts.weight(span) * factor;
+        for_vectors(dims, [&](Index i, int count) {
+            Floats part = load_some(parts.at(span) + from + i, count);
+            Floats sum = load_some(total + i, count) + part * broadcast(factor);
+            store_some(total + i, sum, count);
+        });
+    }
+    for_vectors(dims, [&](Index i, int count) {
+        store_some(y + from + i, load_some(total + i, count) / broadcast(weights), count);
+    });
+}
+
+template <class E>
+void combine(const Attention& a, const Span& s, const float* partials, Index spans) {
+    Index group = a.heads / a.key_heads, queries = (s.last - s.first) * group;
+    for (Index i = 0; i < queries; ++i) {
+        Index row = s.first + i / group, head = s.key_head * group + i % group;
+        Parts parts{partials + i * (a.head_dim + 2), queries * (a.head_dim + 2), spans, a.head_dim};
+        E* y = static_cast<E*>(a.y) + row * a.y_stride + head * a.head_dim;
+        float peak = overall_peak(parts);
+        for (Index from = 0; from < a.head_dim; from += DIMS)
+            combine_dims(parts, peak, from, lesser(DIMS, a.head_dim - from), y);
+    }
+}
+
+}  // namespace attention_detail
+
+template <class E> void fill_attention(Kernels& table) {
+    table.rotate = attention_detail::rotate<E>;
+    table.attend = attention_detail::attend<E>;
+    table.combine = attention_detail::combine<E>;
+}
+
+}  // namespace NAGA_ISA
+}  // namespace naga
