@@ -9,8 +9,10 @@ PORT ?= 8000
 
 setup: $(STAMP)
 
+NATIVE := CMakeLists.txt $(wildcard naga/native/*.?pp naga/ops/*/cpu.cpp)
+
 # torch first and pinned: with it in place nothing that follows asks for another build of it.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'

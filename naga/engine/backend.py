@@ -4,6 +4,7 @@ Native kernels promise row invariance by how they are written; what PyTorch does
 proved first (selftest.py).
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -41,9 +42,26 @@ def make_backend(model: HybridLM, config: EngineConfig, runtime: Runtime) -> Row
     return NativeModel(model, runtime.dtype, torch.get_num_threads(), best_isa())
 
 
-def describe(model: RowModel, runtime: Runtime) -> str:
-    """One line for people: what computes, on what, in which dtype."""
+@dataclass(frozen=True, kw_only=True)
+class Numerics:
+    """What the bits of an answer depend on, besides the model and the request."""
+
+    backend: str
+    """native, or reference-TORCHVERSION."""
+    processor: str
+    """Instruction set of the native kernels, or the device."""
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.backend}-{self.processor}-{self.dtype}"
+
+
+def numerics_of(model: RowModel, runtime: Runtime) -> Numerics:
     dtype = str(runtime.dtype).removeprefix("torch.")
     if isinstance(model, HybridLM):
-        return f"reference (PyTorch {torch.__version__}) on {runtime.device}, {dtype}"
-    return f"{model} on cpu, {dtype}"
+        backend = f"reference-{torch.__version__}"
+        return Numerics(backend=backend, processor=str(runtime.device), dtype=dtype)
+    from naga.model.native import NativeModel
+
+    assert isinstance(model, NativeModel)
+    return Numerics(backend="native", processor=model.isa, dtype=dtype)

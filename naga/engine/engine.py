@@ -22,7 +22,7 @@ from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig
 from naga.data.tokenizer import Tokenizer
 from naga.engine.answer import Answer, own_stop_ids
-from naga.engine.backend import describe, make_backend
+from naga.engine.backend import make_backend, numerics_of
 from naga.engine.cache import Memory, check_fits
 from naga.engine.request import FinishReason, Output, QueueFull, Request
 from naga.engine.runner import Runner
@@ -79,7 +79,7 @@ class Engine:
     ) -> None:
         """`stop_ids`: end tokens besides the tokenizer's own <|end|> and <|endoftext|>."""
         backend = make_backend(model, config, runtime)
-        self.description = describe(backend, runtime)
+        self.numerics = numerics_of(backend, runtime)
         self.tokenizer = tokenizer
         self.config = config
         self.model_config = model.config

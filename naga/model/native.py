@@ -37,9 +37,9 @@ class NativeModel:
         self.load(model.state_dict().items())
         assert not self._plan.missing(), self._plan.missing()
 
-    def __str__(self) -> str:
-        threads = "1 thread" if self._plan.threads == 1 else f"{self._plan.threads} threads"
-        return f"native kernels ({self._plan.isa}, {threads})"
+    @property
+    def isa(self) -> str:
+        return str(self._plan.isa)
 
     def load(self, tensors: Iterable[tuple[str, Tensor]]) -> None:
         """Copy weights in place, under in-memory names; ValueError names one that does not fit."""

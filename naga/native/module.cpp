@@ -98,6 +98,7 @@ std::vector<Sequence> sequences_of(const Plan& plan, const States& states, const
                                    const Table& pages) {
     const PlanConfig& c = plan.config();
     std::size_t count = lengths.shape(0);
+    require(count >= 1, "lengths", "must name at least one sequence");
     require(starts.shape(0) == count && slots.shape(0) == count && pages.shape(0) == count,
             "starts, slots, pages", "must have one row for each sequence");
     std::vector<Sequence> sequences;

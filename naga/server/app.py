@@ -130,7 +130,7 @@ class Service:
             id=f"chatcmpl-{secrets.token_hex(12)}",
             created=int(time.time()),
             model=self._model_name,
-            fingerprint=f"naga-{naga.__version__}-{self._engine.config.dtype}",
+            fingerprint=f"naga-{naga.__version__}-{self._engine.numerics}",
             # 53 bits: a number that JavaScript reads exactly.
             seed=secrets.randbits(53) if request.seed is None else request.seed,
             num_choices=request.n,
@@ -223,7 +223,7 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         logging.getLogger("naga").setLevel(logging.INFO)
         name = folder.resolve().name
-        greeting = f"naga ready 已就绪  {_url(listener)}  model 模型 {name}  {engine.description}"
+        greeting = f"naga ready 已就绪  {_url(listener)}  model 模型 {name}  {engine.numerics}"
         server = _Server(make_app(engine, name, server_config), engine, greeting)
         # Two processes can hold an idle port at once; the second to listen learns it here.
         with _address_errors(server_config):

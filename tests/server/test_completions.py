@@ -9,6 +9,7 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 import naga
+from naga.model.native import best_isa
 
 QUESTION: list[Any] = [{"role": "user", "content": "When shall the client pay?"}]
 
@@ -39,7 +40,7 @@ def test_reply_has_openai_shape(client: openai.OpenAI) -> None:
     reply = ask(client, seed=1, max_tokens=30)
     assert reply.object == "chat.completion" and reply.model == "tiny"
     assert reply.id.startswith("chatcmpl-")
-    assert reply.system_fingerprint == f"naga-{naga.__version__}-float32"
+    assert reply.system_fingerprint == f"naga-{naga.__version__}-native-{best_isa()}-float32"
     assert reply.choices[0].finish_reason == "length"
     assert reply.choices[0].message.role == "assistant"
     assert reply.choices[0].logprobs is None

@@ -33,7 +33,7 @@ inline void route_softmax(const float* logits, Index experts, Index top_k, std::
 inline void route_sigmoid(const float* logits, const float* bias, Index experts, Index top_k,
                           float scale, float* scores, std::int32_t* choices, float* weights) {
     auto sigmoid = [&](Index e) {
-        return 1 / (1 + std::exp(-logits[e] < 80 ? -logits[e] : 80.0f));
+        return 1 / (1 + std::exp(-logits[e] > 80 ? 80.0f : -logits[e]));
     };
     for (Index e = 0; e < experts; ++e) scores[e] = sigmoid(e) + bias[e];
     choose(scores, experts, top_k, choices);
