@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?= 8000
 
-.PHONY: setup serve test test-slow check wheel clean
+.PHONY: setup serve test test-slow test-sanitize check wheel clean
 
 setup: $(STAMP)
 
@@ -26,6 +26,39 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m "slow"
+
+# The native kernels and plan under sanitizers, with CMakeLists.txt's flags but for -O1.
+SANITIZE := build/sanitize
+SANITIZE_FLAGS := -std=c++17 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-ffp-contract=off -fno-math-errno -Wall -Wextra -Wno-maybe-uninitialized -Wno-uninitialized \
+	-pthread
+ISAS := portable
+ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
+SANITIZE_FLAGS += -DNAGA_X86
+ISAS += avx2 avx512 avx512_bf16
+FLAGS_avx2 := -mavx2 -mfma
+FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma
+FLAGS_avx512_bf16 := $(FLAGS_avx512) -mavx512vnni -mavx512bf16
+endif
+NATIVE_SOURCES := $(wildcard naga/native/*.?pp naga/ops/*/*.cpp)
+SANITIZE_OBJECTS := $(patsubst %,$(SANITIZE)/%.o,$(ISAS) pool isa plan sanitize)
+
+test-sanitize:
+	+$(MAKE) --jobs=2 $(SANITIZE)/sanitize
+	$(SANITIZE)/sanitize
+
+$(SANITIZE)/sanitize: $(SANITIZE_OBJECTS)
+	$(CXX) $(SANITIZE_FLAGS) $^ -o $@
+
+$(ISAS:%=$(SANITIZE)/%.o): $(SANITIZE)/%.o: $(NATIVE_SOURCES)
+	mkdir -p $(SANITIZE)
+	$(CXX) $(SANITIZE_FLAGS) $(FLAGS_$*) -DNAGA_ISA=$* -DNAGA_ISA_NAME='"$*"' \
+		-c naga/native/table.cpp -o $@
+
+$(SANITIZE)/sanitize.o: $(wildcard tests/native/*)
+$(SANITIZE)/%.o: $(NATIVE_SOURCES)
+	mkdir -p $(SANITIZE)
+	$(CXX) $(SANITIZE_FLAGS) -c $(firstword $(wildcard naga/native/$*.cpp tests/native/$*.cpp)) -o $@
 
 check: setup
 	$(BIN)/ruff check .
