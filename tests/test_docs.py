@@ -183,9 +183,10 @@ def test_recipes_load(recipe: Path) -> None:
 
 
 def requirements() -> set[str]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"].values()
-    listed = project["dependencies"] + [item for extra in extras for item in extra]
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = package["project"]["optional-dependencies"].values()
+    listed = package["project"]["dependencies"] + [item for extra in extras for item in extra]
+    listed += package["build-system"]["requires"]
     return {re.split(r"[^\w.-]", item)[0].lower() for item in listed}
 
 
