@@ -18,11 +18,24 @@ enum class Isa : int { portable, avx2, avx512, avx512_bf16 };
 
 using Index = std::int64_t;
 
-// A weight (N, K) packed by `Kernels::pack`: panels of columns of y, zero beyond N.
+// What a packed weight is held in. int8 and int4 are whole multiples of a scale (bfloat16) that a
+// group of columns shares: 8 + 16 / group and 4 + 16 / group bits a weight.
+enum class Format : int { element, int8, int4 };
+
+// A weight (N, K) packed by `Kernels::pack`: panels of columns of y, zero beyond N and K.
 struct Matrix {
     Index rows = 0;     // N
     Index columns = 0;  // K
     const void* data = nullptr;
+    Format format = Format::element;
+    Index group = 0;  // columns that share a scale, a multiple of 8; 0 for Format::element
+};
+
+// Rows of x as a quantised weight meets them: int8 times a float32 scale for each group.
+struct Quantised {
+    std::int8_t* values = nullptr;   // (T, groups · group), zeros beyond K
+    float* scales = nullptr;         // (T, groups); NaN where the row is not finite
+    std::int32_t* totals = nullptr;  // (T, groups): sums of the values
 };
 
 enum class Store : int {
@@ -32,7 +45,7 @@ enum class Store : int {
 };
 
 struct Product {
-    const void* x;  // (T, K) E
+    const void* x;  // (T, K) E; unused where the weight is quantised
     Index x_stride; // elements from row to row
     Index rows;     // T
     const Matrix* matrix;
@@ -40,6 +53,7 @@ struct Product {
     Index y_stride;
     Store store = Store::element;
     float scale = 1;
+    Quantised quantised = {};  // instead of x where the weight is int8 or int4
 };
 
 // x / sqrt(mean(x²) + eps) · weight over each of `groups` equal parts of a row.
@@ -140,9 +154,15 @@ struct Kernels {
     Index element_bytes;
 
     // linear
-    Index panel;  // columns of y in one panel
-    std::size_t (*packed_bytes)(Index rows, Index columns);
-    void (*pack)(const void* weight, Index rows, Index columns, void* packed);
+    Index panel;  // columns of y in one panel of elements
+    // Of a matrix whose data is not set yet: panels of y, bytes to allocate.
+    Index (*panels)(const Matrix&);
+    std::size_t (*packed_bytes)(const Matrix&);
+    // weight (N, K) E -> packed in the matrix's format, rounding to nearest
+    void (*pack)(const void* weight, const Matrix&, void* packed);
+    // x (T, K) E -> rows [first, last) of `out`, in groups as the matrices that meet them have
+    void (*quantise)(const void* x, Index x_stride, Index columns, Index group, Index first,
+                     Index last, const Quantised& out);
     // row n of W as E: the embedding of a model whose head is tied to it
     void (*packed_row)(const Matrix&, Index row, void* out);
     // panels [first, last) of y

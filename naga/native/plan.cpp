@@ -56,19 +56,21 @@ class Buffer {
 
 }  // namespace
 
-void Packed::allocate(const Kernels& kernels, Index rows, Index columns) {
-    bytes_ = kernels.packed_bytes(rows, columns);
+void Packed::allocate(const Kernels& kernels, Index rows, Index columns, Format format,
+                      Index group) {
+    matrix_ = {rows, columns, nullptr, format, group};
+    bytes_ = kernels.packed_bytes(matrix_);
     memory_.reset(std::aligned_alloc(LINE, (bytes_ + LINE - 1) / LINE * LINE));
     if (!memory_) throw std::bad_alloc();
-    matrix_ = {rows, columns, memory_.get()};
+    matrix_.data = memory_.get();
 }
 
 void Packed::fill(const Kernels& kernels, const void* weight) {
-    kernels.pack(weight, matrix_.rows, matrix_.columns, memory_.get());
+    kernels.pack(weight, matrix_, memory_.get());
 }
 
 Index Packed::panels(const Kernels& kernels) const {
-    return divide_up(matrix_.rows, kernels.panel);
+    return kernels.panels(matrix_);
 }
 
 // Where a named tensor goes.
@@ -81,7 +83,17 @@ struct Plan::Slot {
     bool loaded;
 };
 
+// Rows of an operand as int8, where weights are quantised.
+struct Plan::Rounded {
+    Buffer values, scales, totals;
+    Quantised view() const {
+        return {static_cast<std::int8_t*>(values.get()), scales.floats(),
+                static_cast<std::int32_t*>(totals.get())};
+    }
+};
+
 struct Plan::Scratch {
+    Rounded normed_int8, second_int8, shared_int8, gathered_int8, activated_int8, head_int8;
     Buffer x, normed, first, second, third, conv, scanned, wide, partial, shared_up, shared_in,
         shared_out, gathered;
     // Experts: rows sorted by expert, where each expert's begin, and where a choice's row lies.
@@ -113,7 +125,9 @@ Plan::Plan(const PlanConfig& config, const Kernels& kernels, int threads)
         make_layer(layer, prefix + "mixer.");
     }
     add("norm.weight", nullptr, &final_norm_, {width}, false);
-    head_.allocate(kernels, config.vocab_size, width);
+    // The head and the embedding are never held in less than eight bits.
+    Format head = config.format == Format::element ? Format::element : Format::int8;
+    head_.allocate(kernels, config.vocab_size, width, head, config.group);
     add(config.tied ? "embed.weight" : "head.weight", &head_, nullptr, {config.vocab_size, width},
         true);
     if (!config.tied) {
@@ -139,7 +153,7 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
     const PlanConfig& c = config_;
     Index width = c.hidden_dim;
     auto matrix = [&](std::size_t i, const char* name, Index rows, Index columns) {
-        layer.matrices[i].allocate(kernels_, rows, columns);
+        layer.matrices[i].allocate(kernels_, rows, columns, c.format, c.group);
         add(prefix + name + ".weight", &layer.matrices[i], nullptr, {rows, columns}, true);
     };
     auto vector = [&](std::size_t i, const char* name, std::vector<Index> shape) {
@@ -178,8 +192,10 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
             if (c.sigmoid_router) vector(1, "router.bias", {c.experts});
             layer.up.resize(std::size_t(c.experts));
             layer.down.resize(std::size_t(c.experts));
-            for (Packed& expert : layer.up) expert.allocate(kernels_, up, width);
-            for (Packed& expert : layer.down) expert.allocate(kernels_, width, c.expert_dim);
+            for (Packed& expert : layer.up)
+                expert.allocate(kernels_, up, width, c.format, c.group);
+            for (Packed& expert : layer.down)
+                expert.allocate(kernels_, width, c.expert_dim, c.format, c.group);
             add(prefix + "experts.up", layer.up.data(), nullptr, {c.experts, up, width}, true);
             add(prefix + "experts.down", layer.down.data(), nullptr,
                 {c.experts, width, c.expert_dim}, true);
@@ -263,11 +279,17 @@ void Plan::grow(Index rows) {
     Index mlp = 2 * c.mlp_dim;
     elements(s.first, std::max({c.in_proj_dim(), attention, mlp}), rows);
     elements(s.second, std::max({c.inner_dim(), c.heads * c.head_dim, c.mlp_dim}), rows);
+    reserve_rounded(s.normed_int8, c.hidden_dim, rows);
+    reserve_rounded(s.second_int8, std::max({c.inner_dim(), c.heads * c.head_dim, c.mlp_dim}),
+                    rows);
     s.conv.reserve(std::size_t(rows * c.conv_dim()) * 4);
     s.scanned.reserve(std::size_t(rows * c.inner_dim()) * 4);
     if (!c.experts) return;
     Index pairs = rows * c.top_k;
     elements(s.gathered, c.hidden_dim, pairs);
+    reserve_rounded(s.gathered_int8, c.hidden_dim, pairs);
+    reserve_rounded(s.activated_int8, c.expert_dim, pairs);
+    reserve_rounded(s.shared_int8, c.shared_dim, rows);
     elements(s.third, 2 * c.expert_dim, pairs);
     elements(s.shared_up, std::max(2 * c.shared_dim, c.expert_dim), std::max(rows, pairs));
     elements(s.shared_in, c.shared_dim, rows);
@@ -323,8 +345,13 @@ void Plan::step(const Index* tokens, const std::vector<Sequence>& sequences, con
 }
 
 void Plan::logits(const void* hidden, Index rows, float* logits) {
+    const Index width = config_.hidden_dim;
+    Rounded& rounded = scratch_->head_int8;
+    reserve_rounded(rounded, width, rows);
     pool_.run([&](Team& team) {
-        product(team, hidden, config_.hidden_dim, rows, head_, logits, config_.vocab_size,
+        round(hidden, width, width, team.begin(rows), team.end(rows), rounded);
+        team.barrier();
+        product(team, hidden, width, rows, head_, rounded, logits, config_.vocab_size,
                 Store::wide, 1 / config_.logits_divisor);
     });
 }
@@ -335,11 +362,27 @@ void Plan::norm_rows(Team& team, Index rows, const std::vector<float>& weight) {
     RmsNorm norm{scratch_->x.get(), width, weight.data(), width, config_.norm_eps,
                  scratch_->normed.get(), width};
     kernels_.rms_norm(norm, team.begin(rows), team.end(rows));
+    round(norm.y, width, width, team.begin(rows), team.end(rows), scratch_->normed_int8);
+}
+
+void Plan::reserve_rounded(Rounded& rounded, Index columns, Index rows) {
+    if (config_.format == Format::element) return;
+    Index groups = rows * divide_up(columns, config_.group);
+    rounded.values.reserve(std::size_t(groups * config_.group));
+    rounded.scales.reserve(std::size_t(groups) * 4);
+    rounded.totals.reserve(std::size_t(groups) * 4);
+}
+
+void Plan::round(const void* x, Index x_stride, Index columns, Index first, Index last,
+                 Rounded& rounded) {
+    if (config_.format != Format::element)
+        kernels_.quantise(x, x_stride, columns, config_.group, first, last, rounded.view());
 }
 
 void Plan::product(Team& team, const void* x, Index x_stride, Index rows, const Packed& weight,
-                   void* y, Index y_stride, Store store, float scale) {
-    Product product{x, x_stride, rows, &weight.matrix(), y, y_stride, store, scale};
+                   const Rounded& rounded, void* y, Index y_stride, Store store, float scale) {
+    Product product{x, x_stride, rows, &weight.matrix(), y, y_stride, store, scale,
+                    rounded.view()};
     Index panels = weight.panels(kernels_);
     kernels_.product(product, team.begin(panels), team.end(panels));
 }
@@ -353,7 +396,8 @@ void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
     const PlanConfig& c = config_;
     Scratch& s = *scratch_;
     const Index element = kernels_.element_bytes, width = c.in_proj_dim();
-    product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0], s.first.get(), width);
+    product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0],
+            s.normed_int8, s.first.get(), width);
     team.barrier();
 
     const char* projected = s.first.bytes();
@@ -418,9 +462,11 @@ void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
                    layer.vectors[5].data(), c.inner_dim(), c.groups, c.norm_eps,
                    s.second.get(), c.inner_dim()};
     kernels_.gated_norm(norm, team.begin(step.rows), team.end(step.rows));
+    round(s.second.get(), c.inner_dim(), c.inner_dim(), team.begin(step.rows),
+          team.end(step.rows), s.second_int8);
     team.barrier();
-    product(team, s.second.get(), c.inner_dim(), step.rows, layer.matrices[1], s.x.get(),
-            c.hidden_dim, Store::add, c.residual_multiplier);
+    product(team, s.second.get(), c.inner_dim(), step.rows, layer.matrices[1], s.second_int8,
+            s.x.get(), c.hidden_dim, Store::add, c.residual_multiplier);
 }
 
 void Plan::attention(Team& team, const Layer& layer, const Step& step) {
@@ -432,7 +478,7 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
     char* projected = s.first.bytes();
     const Index offsets[] = {0, queries, queries + keys};
     for (std::size_t i = 0; i < 3; ++i)
-        product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[i],
+        product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[i], s.normed_int8,
                 projected + offsets[i] * element, width);
     team.barrier();
 
@@ -504,20 +550,26 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
             team.barrier();
         }
     }
-    product(team, s.second.get(), queries, step.rows, layer.matrices[3], s.x.get(), c.hidden_dim,
-            Store::add, c.residual_multiplier);
+    round(s.second.get(), queries, queries, team.begin(step.rows), team.end(step.rows),
+          s.second_int8);
+    if (c.format != Format::element) team.barrier();
+    product(team, s.second.get(), queries, step.rows, layer.matrices[3], s.second_int8, s.x.get(),
+            c.hidden_dim, Store::add, c.residual_multiplier);
 }
 
 void Plan::mlp(Team& team, const Layer& layer, const Step& step) {
     const PlanConfig& c = config_;
     Scratch& s = *scratch_;
     Index up = (c.mlp_gated ? 2 : 1) * c.mlp_dim;
-    product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0], s.first.get(), up);
+    product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0], s.normed_int8,
+            s.first.get(), up);
     team.barrier();
     activate(team, s.first.get(), c.mlp_dim, c.mlp_gated, s.second.get(), step.rows);
+    round(s.second.get(), c.mlp_dim, c.mlp_dim, team.begin(step.rows), team.end(step.rows),
+          s.second_int8);
     team.barrier();
-    product(team, s.second.get(), c.mlp_dim, step.rows, layer.matrices[1], s.x.get(), c.hidden_dim,
-            Store::add, c.residual_multiplier);
+    product(team, s.second.get(), c.mlp_dim, step.rows, layer.matrices[1], s.second_int8,
+            s.x.get(), c.hidden_dim, Store::add, c.residual_multiplier);
 }
 
 // Sorts (token, choice) pairs by expert: begins, row_of each pair, token_of each row.
@@ -559,13 +611,15 @@ void Plan::experts(Team& team, const Layer& layer, const Step& step) {
     const bool shared = c.shared_dim != 0;
     const Index shared_up = (c.expert_gated ? 2 : 1) * c.shared_dim;
     if (shared)
-        product(team, s.normed.get(), width, step.rows, layer.matrices[0], s.shared_up.get(),
-                shared_up);
+        product(team, s.normed.get(), width, step.rows, layer.matrices[0], s.normed_int8,
+                s.shared_up.get(), shared_up);
     team.barrier();
     if (team.rank == 0) group(step);
-    if (shared)
+    if (shared) {
         activate(team, s.shared_up.get(), c.shared_dim, c.expert_gated, s.shared_in.get(),
                  step.rows);
+        round(s.shared_in.get(), c.shared_dim, c.shared_dim, begin, end, s.shared_int8);
+    }
     team.barrier();
 
     const Index pairs = step.rows * k;
@@ -573,14 +627,15 @@ void Plan::experts(Team& team, const Layer& layer, const Step& step) {
         std::memcpy(s.gathered.bytes() + row * width * element,
                     s.normed.bytes() + s.token_of[std::size_t(row)] * width * element,
                     std::size_t(width * element));
+    round(s.gathered.get(), width, width, team.begin(pairs), team.end(pairs), s.gathered_int8);
     if (shared)
         product(team, s.shared_in.get(), c.shared_dim, step.rows, layer.matrices[1],
-                s.shared_out.get(), width);
+                s.shared_int8, s.shared_out.get(), width);
     team.barrier();
 
     // Panels of all visited experts in one row, shared out evenly.
-    auto visit = [&](const std::vector<Packed>& weights, const char* x, Index x_width, char* y,
-                     Index y_width) {
+    auto visit = [&](const std::vector<Packed>& weights, const char* x, Index x_width,
+                     const Rounded& rounded, char* y, Index y_width) {
         Index visited = 0;
         for (Index e = 0; e < c.experts; ++e)
             visited += s.begins[std::size_t(e) + 1] > s.begins[std::size_t(e)];
@@ -592,16 +647,25 @@ void Plan::experts(Team& team, const Layer& layer, const Step& step) {
             Product product{x + row * x_width * element, x_width, count,
                             &weights[std::size_t(e)].matrix(), y + row * y_width * element,
                             y_width};
+            if (c.format != Format::element) {
+                Index groups = divide_up(x_width, c.group);
+                Quantised all = rounded.view();
+                product.quantised = {all.values + row * groups * c.group,
+                                     all.scales + row * groups, all.totals + row * groups};
+            }
             Index from = std::max(first - offset, Index(0)), to = std::min(last - offset, panels);
             if (from < to) kernels_.product(product, from, to);
             offset += panels;
         }
     };
-    visit(layer.up, s.gathered.bytes(), width, s.third.bytes(), up);
+    visit(layer.up, s.gathered.bytes(), width, s.gathered_int8, s.third.bytes(), up);
     team.barrier();
     activate(team, s.third.get(), c.expert_dim, c.expert_gated, s.shared_up.get(), pairs);
+    round(s.shared_up.get(), c.expert_dim, c.expert_dim, team.begin(pairs), team.end(pairs),
+          s.activated_int8);
     team.barrier();
-    visit(layer.down, s.shared_up.bytes(), c.expert_dim, s.partial.bytes(), width);
+    visit(layer.down, s.shared_up.bytes(), c.expert_dim, s.activated_int8, s.partial.bytes(),
+          width);
     team.barrier();
     std::vector<const void*> parts(static_cast<std::size_t>(k));
     for (Index row = begin; row < end; ++row) {

@@ -39,6 +39,10 @@ struct PlanConfig {
     bool expert_gated = true, sigmoid_router = false;
     float routed_scale = 1;
 
+    // What projections, experts and (int8 at least) the head are held in; routers stay float32.
+    Format format = Format::element;
+    Index group = 0;
+
     Index inner_dim() const { return mamba_heads * mamba_head_dim; }
     Index conv_dim() const { return inner_dim() + 2 * groups * state_dim; }
     Index in_proj_dim() const { return inner_dim() + conv_dim() + mamba_heads; }
@@ -64,7 +68,8 @@ struct States {
 // Packed weights (N, K) that own their memory.
 class Packed {
   public:
-    void allocate(const Kernels& kernels, Index rows, Index columns);
+    void allocate(const Kernels& kernels, Index rows, Index columns,
+                  Format format = Format::element, Index group = 0);
     // `weight` (rows, columns) E; repacks in place.
     void fill(const Kernels& kernels, const void* weight);
     const Matrix& matrix() const { return matrix_; }
@@ -114,6 +119,7 @@ class Plan {
 
   private:
     struct Slot;
+    struct Rounded;
     struct Scratch;
     struct Step;
     Slot find(const std::string& name);
@@ -127,8 +133,14 @@ class Plan {
     void mlp(Team& team, const Layer& layer, const Step& step);
     void experts(Team& team, const Layer& layer, const Step& step);
     void group(const Step& step);
+    // `rounded` holds x where weights are quantised: `round` has been called on all of its rows.
     void product(Team& team, const void* x, Index x_stride, Index rows, const Packed& weight,
-                 void* y, Index y_stride, Store store = Store::element, float scale = 1);
+                 const Rounded& rounded, void* y, Index y_stride, Store store = Store::element,
+                 float scale = 1);
+    // Rows [first, last) of x as int8; nothing where weights are not quantised.
+    void round(const void* x, Index x_stride, Index columns, Index first, Index last,
+               Rounded& rounded);
+    void reserve_rounded(Rounded& rounded, Index columns, Index rows);
     void norm_rows(Team& team, Index rows, const std::vector<float>& weight);
     void activate(Team& team, const void* x, Index inner, bool gated, void* y, Index rows);
 

@@ -91,6 +91,38 @@ inline Floats odd(const bfloat16* p) {
         _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(int(0xffff0000u))))};
 }
 
+
+// Lanes of four bytes, and of the int32 sums of their products.
+struct Bytes {
+    __m512i v;
+};
+struct Sums {
+    __m512i v;
+};
+inline Sums sums_of(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
+inline Bytes load_bytes(const void* p) { return {_mm512_loadu_si512(p)}; }
+inline Bytes broadcast_bytes(const std::int8_t* four) {
+    std::int32_t word;
+    std::memcpy(&word, four, 4);
+    return {_mm512_set1_epi32(word)};
+}
+inline Bytes low_halves(Bytes x) { return {_mm512_and_si512(x.v, _mm512_set1_epi8(15))}; }
+inline Bytes high_halves(Bytes x) {
+    return {_mm512_and_si512(_mm512_srli_epi16(x.v, 4), _mm512_set1_epi8(15))};
+}
+// Adds, in each lane, four unsigned bytes times four signed ones; exact.
+inline Sums dot(Sums sums, Bytes u, Bytes s) {
+#if defined(__AVX512VNNI__)
+    return {_mm512_dpbusd_epi32(sums.v, u.v, s.v)};
+#else
+    __m512i first = _mm512_madd_epi16(_mm512_and_si512(u.v, _mm512_set1_epi16(255)),
+                                      _mm512_srai_epi16(_mm512_slli_epi16(s.v, 8), 8));
+    __m512i second = _mm512_madd_epi16(_mm512_srli_epi16(u.v, 8), _mm512_srai_epi16(s.v, 8));
+    return {_mm512_add_epi32(sums.v, _mm512_add_epi32(first, second))};
+#endif
+}
+inline Floats to_floats(Sums x) { return {_mm512_cvtepi32_ps(x.v)}; }
+
 #elif defined(__AVX2__) && defined(__FMA__)
 
 struct Floats {
@@ -161,6 +193,32 @@ inline Floats odd(const bfloat16* p) {
         _mm256_loadu_si256((const __m256i*)p), _mm256_set1_epi32(int(0xffff0000u))))};
 }
 
+
+struct Bytes {
+    __m256i v;
+};
+struct Sums {
+    __m256i v;
+};
+inline Sums sums_of(std::int32_t x) { return {_mm256_set1_epi32(x)}; }
+inline Bytes load_bytes(const void* p) { return {_mm256_loadu_si256((const __m256i*)p)}; }
+inline Bytes broadcast_bytes(const std::int8_t* four) {
+    std::int32_t word;
+    std::memcpy(&word, four, 4);
+    return {_mm256_set1_epi32(word)};
+}
+inline Bytes low_halves(Bytes x) { return {_mm256_and_si256(x.v, _mm256_set1_epi8(15))}; }
+inline Bytes high_halves(Bytes x) {
+    return {_mm256_and_si256(_mm256_srli_epi16(x.v, 4), _mm256_set1_epi8(15))};
+}
+inline Sums dot(Sums sums, Bytes u, Bytes s) {
+    __m256i first = _mm256_madd_epi16(_mm256_and_si256(u.v, _mm256_set1_epi16(255)),
+                                      _mm256_srai_epi16(_mm256_slli_epi16(s.v, 8), 8));
+    __m256i second = _mm256_madd_epi16(_mm256_srli_epi16(u.v, 8), _mm256_srai_epi16(s.v, 8));
+    return {_mm256_add_epi32(sums.v, _mm256_add_epi32(first, second))};
+}
+inline Floats to_floats(Sums x) { return {_mm256_cvtepi32_ps(x.v)}; }
+
 #else
 
 struct Floats {
@@ -201,6 +259,37 @@ inline Floats scale(Floats a, Floats n) {
 }
 inline Floats even(const bfloat16* p) { return each([&](int i) { return widen(p[2 * i]); }); }
 inline Floats odd(const bfloat16* p) { return each([&](int i) { return widen(p[2 * i + 1]); }); }
+
+struct Bytes {
+    std::uint8_t v[16];
+};
+struct Sums {
+    std::int32_t v[4];
+};
+inline Sums sums_of(std::int32_t x) { return {{x, x, x, x}}; }
+inline Bytes load_bytes(const void* p) {
+    Bytes x;
+    std::memcpy(x.v, p, 16);
+    return x;
+}
+inline Bytes broadcast_bytes(const std::int8_t* four) {
+    Bytes x;
+    for (int i = 0; i < 16; ++i) x.v[i] = std::uint8_t(four[i % 4]);
+    return x;
+}
+inline Bytes low_halves(Bytes x) {
+    for (auto& byte : x.v) byte &= 15;
+    return x;
+}
+inline Bytes high_halves(Bytes x) {
+    for (auto& byte : x.v) byte >>= 4;
+    return x;
+}
+inline Sums dot(Sums sums, Bytes u, Bytes s) {
+    for (int i = 0; i < 16; ++i) sums.v[i / 4] += int(u.v[i]) * std::int8_t(s.v[i]);
+    return sums;
+}
+inline Floats to_floats(Sums x) { return each([&](int i) { return float(x.v[i]); }); }
 
 #endif
 

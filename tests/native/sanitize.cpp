@@ -52,9 +52,9 @@ void compare(const char* what, const Array& found, const Values& expected, doubl
 void test_linear(const Kernels& k) {
     Index T = once_in(5) ? odd(60) : pick(0, 14), N = odd(150), K = odd(80);
     Array x(k.element, T, K, pick(0, 3)), weight(k.element, N, K), row(k.element, 1, K);
-    Array packed(k.element, 1, k.packed_bytes(N, K) / k.element_bytes);
+    Array packed(k.element, 1, k.packed_bytes({N, K}) / k.element_bytes);
     x.fill().spoil();
-    k.pack(weight.fill().at(), N, K, packed.at());
+    k.pack(weight.fill().at(), {N, K}, packed.at());
     Matrix matrix{N, K, packed.at()};
     Values w = weight.values(), products = multiply(x.values(), w, K);
     k.packed_row(matrix, N - 1, row.at());

@@ -176,14 +176,5 @@ inline void wide_product(const float* x, Index, Index columns, const float* weig
 
 }  // namespace linear_detail
 
-template <class E> void fill_linear(Kernels& table) {
-    table.panel = linear_detail::PANEL;
-    table.packed_bytes = linear_detail::packed_bytes<E>;
-    table.pack = linear_detail::pack<E>;
-    table.packed_row = linear_detail::packed_row<E>;
-    table.product = linear_detail::multiply<E>;
-    table.wide_product = linear_detail::wide_product;
-}
-
 }  // namespace NAGA_ISA
 }  // namespace naga
