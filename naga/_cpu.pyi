@@ -4,9 +4,16 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+class Format:
+    element: Format
+    int8: Format
+    int4: Format
+
 class PlanConfig:
     """Fields as in naga/native/plan.hpp."""
 
+    format: Format
+    group: int
     def __init__(self) -> None: ...
 
 class Plan:

@@ -9,6 +9,7 @@ T tokens, R rows, D hidden_dim, V vocabulary.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -27,13 +28,29 @@ except ImportError as error:
     ) from None
 
 
+Weights = Literal["int8", "int4"]
+# Columns that share a scale.
+GROUP = 32
+
+
 class NativeModel:
-    def __init__(self, model: HybridLM, dtype: torch.dtype, threads: int, isa: str) -> None:
-        """`isa`: portable, avx2, avx512 or avx512_bf16; ValueError if the processor lacks it."""
+    def __init__(
+        self,
+        model: HybridLM,
+        dtype: torch.dtype,
+        threads: int,
+        isa: str,
+        weights: Weights | None = None,
+    ) -> None:
+        """`isa`: portable, avx2, avx512 or avx512_bf16; ValueError if the processor lacks it.
+
+        `weights`: projections and experts as whole multiples of a scale for each 32 columns, their
+        inputs rounded to int8 likewise, embedding and head in int8; None holds all in `dtype`.
+        """
         self.config = model.config
         self._dtype = dtype
         name = str(dtype).removeprefix("torch.")
-        self._plan = _cpu.Plan(_plan_config(model.config), isa, name, threads)
+        self._plan = _cpu.Plan(_plan_config(model.config, weights), isa, name, threads)
         self.load(model.state_dict().items())
         assert not self._plan.missing(), self._plan.missing()
 
@@ -79,8 +96,11 @@ def best_isa() -> str:
     return str(_cpu.best_isa())
 
 
-def _plan_config(config: ModelConfig) -> "_cpu.PlanConfig":
+def _plan_config(config: ModelConfig, weights: Weights | None) -> "_cpu.PlanConfig":
     plan = _cpu.PlanConfig()
+    if weights is not None:
+        formats = {"int8": _cpu.Format.int8, "int4": _cpu.Format.int4}
+        plan.format, plan.group = formats[weights], GROUP
     for name, value in _fields(config).items():
         setattr(plan, name, value)
     return plan

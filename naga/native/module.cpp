@@ -181,6 +181,10 @@ NB_MODULE(_cpu, m) {
     });
     m.def("read_bandwidth", &probe_reading);
     m.def("product_peak", &probe_products);
+    nb::enum_<Format>(m, "Format")
+        .value("element", Format::element)
+        .value("int8", Format::int8)
+        .value("int4", Format::int4);
     nb::class_<PlanConfig>(m, "PlanConfig")
         .def(nb::init<>())
 #define NAGA_FIELD(name) .def_rw(#name, &PlanConfig::name)
@@ -192,7 +196,7 @@ NB_MODULE(_cpu, m) {
         NAGA_FIELD(softmax_scale) NAGA_FIELD(rope_base) NAGA_FIELD(qk_norm) NAGA_FIELD(mlp_dim)
         NAGA_FIELD(mlp_gated) NAGA_FIELD(experts) NAGA_FIELD(top_k) NAGA_FIELD(expert_dim)
         NAGA_FIELD(shared_dim) NAGA_FIELD(expert_gated) NAGA_FIELD(sigmoid_router)
-        NAGA_FIELD(routed_scale);
+        NAGA_FIELD(routed_scale) NAGA_FIELD(format) NAGA_FIELD(group);
 #undef NAGA_FIELD
     nb::class_<Plan>(m, "Plan")
         .def("__init__",

@@ -188,6 +188,26 @@ def logits_of(
     return torch.cat(rows)
 
 
+@isas
+@dtypes
+@pytest.mark.parametrize("name", ["-", "E, sigmoid, shared", "M", "*", "everything", "pairs"])
+def test_quantised_weights_are_near_and_bitwise_exact(name: str, dtype: str, isa: str) -> None:
+    """int8 within 0.06 of the exact logits by norm, int4 within 0.45; any cut, any threads."""
+    reference, tokens = served_model(name, RUNTIMES[dtype]), random_tokens(LENGTH)
+    exact = exact_logits(name, tokens)
+    distances = {}
+    for weights in ("int8", "int4"):
+        found = []
+        for threads, cuts in ((1, [LENGTH]), (2, [7, 1, 1, 20, 11])):
+            model = NativeModel(reference, RUNTIMES[dtype].dtype, threads, isa, weights)
+            pool = make_pool(reference, RUNTIMES[dtype])
+            found.append(row_logits(model, pool, tokens, 1, cuts))
+        assert found[0].equal(found[1])
+        distances[weights] = distance(found[0], exact)
+    assert 0 < distances["int8"] < 0.06
+    assert distances["int8"] < distances["int4"] < 0.45
+
+
 def test_new_weights_go_into_the_same_buffers() -> None:
     runtime, tokens = RUNTIMES["bfloat16"], random_tokens(9)
     old, new = (served_model("everything", runtime, seed) for seed in (1, 2))
