@@ -41,7 +41,7 @@ FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma
 FLAGS_avx512_bf16 := $(FLAGS_avx512) -mavx512vnni -mavx512bf16
 endif
 NATIVE_SOURCES := $(wildcard naga/native/*.?pp naga/ops/*/*.cpp)
-SANITIZE_OBJECTS := $(patsubst %,$(SANITIZE)/%.o,$(ISAS) pool isa plan sanitize)
+SANITIZE_OBJECTS := $(patsubst %,$(SANITIZE)/%.o,$(ISAS) pool isa plan sample sanitize)
 
 test-sanitize:
 	+$(MAKE) --jobs=2 $(SANITIZE)/sanitize

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 class Format:
@@ -34,6 +36,14 @@ class Plan:
         hidden: Tensor,
     ) -> None: ...
     def logits(self, hidden: Tensor, out: Tensor) -> None: ...
+    def sample(
+        self,
+        logits: Tensor,
+        reals: Tensor,
+        words: NDArray[np.uint64],
+        tokens: Tensor,
+        logprobs: Tensor,
+    ) -> None: ...
     @property
     def threads(self) -> int: ...
     @property

@@ -4,6 +4,7 @@ Native kernels promise row invariance by how they are written; what PyTorch does
 proved first (selftest.py).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from naga.config.serve import EngineConfig
 from naga.engine.selftest import check_row_invariance
 from naga.model.lm import HybridLM
 from naga.model.state import Batch, StatePool
+from naga.ops.sampling import Draw, Sample
 from naga.runtime import Runtime
 
 
@@ -27,6 +29,8 @@ class RowModel(Protocol):
     def step(self, tokens: Tensor, batch: Batch, pool: StatePool) -> Tensor: ...
 
     def logits_rows(self, hidden: Tensor) -> Tensor: ...
+
+    def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Sample | None]: ...
 
 
 def make_backend(model: HybridLM, config: EngineConfig, runtime: Runtime) -> RowModel:

@@ -8,9 +8,10 @@ Runs on the CPU, for inference alone.
 T tokens, R rows, D hidden_dim, V vocabulary.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.model.lm import HybridLM, memory_dtype
 from naga.model.state import Batch, StatePool
+from naga.ops.sampling import Draw, Sample
 
 try:
     from naga import _cpu
@@ -29,6 +31,7 @@ except ImportError as error:
 
 
 Weights = Literal["int8", "int4"]
+WORD = 2**64
 # Columns that share a scale.
 GROUP = 32
 
@@ -89,6 +92,20 @@ class NativeModel:
         logits = torch.empty(hidden.shape[0], self.config.vocab_size)
         self._plan.logits(hidden.contiguous(), logits)
         return logits
+
+    def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Sample | None]:
+        """As HybridLM.sample."""
+        reals = torch.tensor([(d.temperature, d.top_p) for d in draws], dtype=torch.float64)
+        words = np.array(
+            [(d.top_k or 0, d.seed % WORD, d.choice, d.position) for d in draws], np.uint64
+        )
+        tokens = torch.empty(len(draws), dtype=torch.int64)
+        logprobs = torch.empty(len(draws), dtype=torch.float64)
+        self._plan.sample(logits, reals, words, tokens, logprobs)
+        return [
+            Sample(token=token, logprob=logprob) if token >= 0 else None
+            for token, logprob in zip(tokens.tolist(), logprobs.tolist(), strict=True)
+        ]
 
 
 def best_isa() -> str:

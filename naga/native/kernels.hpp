@@ -147,6 +147,14 @@ struct Span {
 };
 constexpr Index SPAN = 1024;
 
+// Weights of one row of logits: exp((logit - largest) · sharpness).
+struct Softmax {
+    const float* logits;
+    Index count;
+    float sharpness;
+    float* weights;  // (count,)
+};
+
 struct Kernels {
     const char* name;
     Isa isa;
@@ -208,6 +216,9 @@ struct Kernels {
     // y (E) += scale · round(sum of weights[k] · parts[k] (+ shared)); as `experts` rounds
     void (*add_experts)(const void* const* parts, const float* weights, Index top_k,
                         const void* shared, Index dim, float scale, void* y);
+
+    // sampling: also the largest logit and the sum at sharpness 1; false if a logit is not finite
+    bool (*weigh)(const Softmax&, float& peak, double& total);
 };
 
 // The tables compiled in; nullptr where this processor or this build lacks the instructions.

@@ -146,6 +146,34 @@ void logits(Plan& plan, const Array& hidden, const Array& out) {
     plan.logits(hidden.data(), rows, static_cast<float*>(out.data()));
 }
 
+using Reals = nb::ndarray<double, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Words = nb::ndarray<std::uint64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+// reals (R, 2): temperature, top_p. words (R, 4): top_k, seed, choice, position.
+// tokens (R,) int64, logprobs (R,) float64 are written.
+void sample(Plan& plan, const Array& logits, const Reals& reals, const Words& words,
+            const nb::ndarray<Index, nb::ndim<1>, nb::c_contig, nb::device::cpu>& tokens,
+            const nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>& logprobs) {
+    std::size_t rows = logits.ndim() ? logits.shape(0) : 0;
+    require(is_float32(logits), "logits", "must be float32");
+    require_shape(logits, "logits", {Index(rows), plan.config().vocab_size});
+    require(reals.shape(0) == rows && reals.shape(1) == 2, "reals", "must be (R, 2)");
+    require(words.shape(0) == rows && words.shape(1) == 4, "words", "must be (R, 4)");
+    require(tokens.shape(0) == rows && logprobs.shape(0) == rows, "tokens, logprobs",
+            "must be (R,)");
+    std::vector<Draw> draws;
+    for (std::size_t r = 0; r < rows; ++r)
+        draws.push_back({reals(r, 0), reals(r, 1), Index(words(r, 0)), words(r, 1), words(r, 2),
+                         words(r, 3)});
+    std::vector<Chosen> chosen(rows);
+    nb::gil_scoped_release released;
+    plan.sample(static_cast<const float*>(logits.data()), draws, chosen.data());
+    for (std::size_t r = 0; r < rows; ++r) {
+        tokens.data()[r] = chosen[r].token;
+        logprobs.data()[r] = chosen[r].logprob;
+    }
+}
+
 void load(Plan& plan, const std::string& name, const Array& array) {
     Element element = plan.kernels().element;
     bool elements = is_element(array, element);
@@ -209,6 +237,7 @@ NB_MODULE(_cpu, m) {
         .def("missing", &Plan::missing)
         .def("step", &step)
         .def("logits", &logits)
+        .def("sample", &sample)
         .def_prop_ro("threads", &Plan::threads)
         .def_prop_ro("weight_bytes", &Plan::weight_bytes)
         .def_prop_ro("isa", [](const Plan& plan) { return plan.kernels().name; });

@@ -94,7 +94,7 @@ struct Plan::Rounded {
 
 struct Plan::Scratch {
     Rounded normed_int8, second_int8, shared_int8, gathered_int8, activated_int8, head_int8;
-    Buffer x, normed, first, second, third, conv, scanned, wide, partial, shared_up, shared_in,
+    Buffer sampled, x, normed, first, second, third, conv, scanned, wide, partial, shared_up, shared_in,
         shared_out, gathered;
     // Experts: rows sorted by expert, where each expert's begin, and where a choice's row lies.
     std::vector<std::int32_t> choices;
@@ -353,6 +353,17 @@ void Plan::logits(const void* hidden, Index rows, float* logits) {
         team.barrier();
         product(team, hidden, width, rows, head_, rounded, logits, config_.vocab_size,
                 Store::wide, 1 / config_.logits_divisor);
+    });
+}
+
+void Plan::sample(const float* logits, const std::vector<Draw>& draws, Chosen* chosen) {
+    const Index count = config_.vocab_size, rows = Index(draws.size());
+    scratch_->sampled.reserve(std::size_t(count * threads()) * sizeof(float));
+    pool_.run([&](Team& team) {
+        float* weights = scratch_->sampled.floats() + team.rank * count;
+        for (Index row = team.rank; row < rows; row += team.size())
+            chosen[row] = naga::sample(kernels_, logits + row * count, count,
+                                       draws[std::size_t(row)], weights);
     });
 }
 

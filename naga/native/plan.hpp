@@ -14,6 +14,7 @@
 
 #include "kernels.hpp"
 #include "pool.hpp"
+#include "sample.hpp"
 
 namespace naga {
 
@@ -116,6 +117,8 @@ class Plan {
               void* hidden);
     // hidden (R, D) E -> logits (R, V) float32
     void logits(const void* hidden, Index rows, float* logits);
+    // logits (R, V) float32 -> a token for each row
+    void sample(const float* logits, const std::vector<Draw>& draws, Chosen* chosen);
 
   private:
     struct Slot;
