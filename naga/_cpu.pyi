@@ -33,6 +33,8 @@ class Plan:
         conv: Tensor,
         keys: Tensor,
         values: Tensor,
+        key_scales: Tensor | None,
+        value_scales: Tensor | None,
         hidden: Tensor,
     ) -> None: ...
     def logits(self, hidden: Tensor, out: Tensor) -> None: ...

@@ -108,6 +108,7 @@ class Engine:
             num_slots=config.max_running,
             num_pages=num_pages,
             page_size=config.page_size,
+            kv=config.kv,
         )
         self._runner = Runner(backend, runtime, pool)
         self._clients: dict[str, _Client] = {}

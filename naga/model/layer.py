@@ -13,14 +13,14 @@ from naga.model.mamba2 import Mamba2
 from naga.model.mlp import Mlp
 from naga.model.moe import Moe, Routing
 from naga.model.norm import Norm
-from naga.model.state import Batch, StatePool
+from naga.model.state import Batch, KeyValues, StatePool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerState:
-    """One layer's pools, views into StatePool: (ssm, conv) for M, (keys, values) for *, else ()."""
+    """One layer's pools, views into StatePool: (ssm, conv) for M, KeyValues for *, else nothing."""
 
-    pools: tuple[Tensor, ...]
+    pools: tuple[Tensor | KeyValues, ...]
 
 
 class StateView:
@@ -28,12 +28,14 @@ class StateView:
 
     def __init__(self, config: ModelConfig, pool: StatePool) -> None:
         self._layers = config.layers
-        self._pools = {"M": (pool.ssm, pool.conv), "*": (pool.keys, pool.values)}
+        self._pool = pool
 
     def of_layer(self, index: int) -> LayerState:
         letter = self._layers[index]
         earlier = self._layers[:index].count(letter)
-        return LayerState(pools=tuple(pool[earlier] for pool in self._pools.get(letter, ())))
+        if letter == "M":
+            return LayerState(pools=(self._pool.ssm[earlier], self._pool.conv[earlier]))
+        return LayerState(pools=(self._pool.key_values(earlier),) if letter == "*" else ())
 
 
 def make_mixer(letter: str, config: ModelConfig) -> Mamba2 | Attention | Mlp | Moe:

@@ -83,6 +83,8 @@ class NativeModel:
             pool.conv,
             pool.keys,
             pool.values,
+            pool.key_scales,
+            pool.value_scales,
             hidden,
         )
         return hidden

@@ -9,13 +9,16 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
+#include <tuple>
 
 #include "plan.hpp"
 #include "probe.hpp"
 
 namespace nb = nanobind;
 using namespace naga;
+using namespace nb::literals;
 
 namespace {
 
@@ -27,6 +30,7 @@ bool is_float32(const Array& a) { return a.dtype() == nb::dtype<float>(); }
 bool is_bfloat16(const Array& a) {
     return a.dtype().code == std::uint8_t(nb::dlpack::dtype_code::Bfloat) && a.dtype().bits == 16;
 }
+bool is_int8(const Array& a) { return a.dtype() == nb::dtype<std::int8_t>(); }
 bool is_element(const Array& a, Element element) {
     return element == Element::float32 ? is_float32(a) : is_bfloat16(a);
 }
@@ -61,8 +65,10 @@ const Kernels& table_of(const std::string& isa, const std::string& dtype) {
     return *table;
 }
 
+using Scales = std::optional<Array>;
+
 States states_of(const Plan& plan, const Array& ssm, const Array& conv, const Array& keys,
-                 const Array& values) {
+                 const Array& values, const Scales& key_scales, const Scales& value_scales) {
     const PlanConfig& c = plan.config();
     Element element = plan.kernels().element;
     States states;
@@ -83,9 +89,21 @@ States states_of(const Plan& plan, const Array& ssm, const Array& conv, const Ar
         states.pages = Index(keys.shape(1));
         states.page_size = Index(keys.shape(2));
         for (const auto& [name, array] : {std::pair("keys", &keys), std::pair("values", &values)}) {
-            require(is_element(*array, element), name, "must have the plan's dtype");
+            require(key_scales ? is_int8(*array) : is_element(*array, element), name,
+                    "must have the plan's dtype, or be int8 and have scales");
             require_shape(*array, name,
                           {attentions, states.pages, states.page_size, c.key_heads, c.head_dim});
+        }
+        require(key_scales.has_value() == value_scales.has_value(), "key_scales, value_scales",
+                "must be given together");
+        for (const auto& [name, to, scales] :
+             {std::tuple("key_scales", &states.key_scales, &key_scales),
+              std::tuple("value_scales", &states.value_scales, &value_scales)}) {
+            if (!scales->has_value()) continue;
+            require(is_float32(**scales), name, "must be float32");
+            require_shape(**scales, name,
+                          {attentions, states.pages, states.page_size, c.key_heads});
+            *to = static_cast<float*>((*scales)->data());
         }
         states.keys = keys.data();
         states.values = values.data();
@@ -121,9 +139,10 @@ std::vector<Sequence> sequences_of(const Plan& plan, const States& states, const
 
 void step(Plan& plan, const Integers& tokens, const Integers& lengths, const Integers& starts,
           const Integers& slots, const Table& pages, const Array& ssm, const Array& conv,
-          const Array& keys, const Array& values, const Array& hidden) {
+          const Array& keys, const Array& values, const Scales& key_scales,
+          const Scales& value_scales, const Array& hidden) {
     const PlanConfig& c = plan.config();
-    States states = states_of(plan, ssm, conv, keys, values);
+    States states = states_of(plan, ssm, conv, keys, values, key_scales, value_scales);
     std::vector<Sequence> sequences = sequences_of(plan, states, lengths, starts, slots, pages);
     Index rows = sequences.empty() ? 0 : sequences.back().first + sequences.back().length;
     require(Index(tokens.shape(0)) == rows, "tokens", "must be as many as the lengths add up to");
@@ -151,7 +170,7 @@ using Words = nb::ndarray<std::uint64_t, nb::ndim<2>, nb::c_contig, nb::device::
 
 // reals (R, 2): temperature, top_p. words (R, 4): top_k, seed, choice, position.
 // tokens (R,) int64, logprobs (R,) float64 are written.
-void sample(Plan& plan, const Array& logits, const Reals& reals, const Words& words,
+void draw_tokens(Plan& plan, const Array& logits, const Reals& reals, const Words& words,
             const nb::ndarray<Index, nb::ndim<1>, nb::c_contig, nb::device::cpu>& tokens,
             const nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>& logprobs) {
     std::size_t rows = logits.ndim() ? logits.shape(0) : 0;
@@ -235,9 +254,11 @@ NB_MODULE(_cpu, m) {
              })
         .def("load", &load)
         .def("missing", &Plan::missing)
-        .def("step", &step)
+        .def("step", &step, "tokens"_a, "lengths"_a, "starts"_a, "slots"_a, "pages"_a, "ssm"_a,
+             "conv"_a, "keys"_a, "values"_a, "key_scales"_a.none(), "value_scales"_a.none(),
+             "hidden"_a)
         .def("logits", &logits)
-        .def("sample", &sample)
+        .def("sample", &draw_tokens)
         .def_prop_ro("threads", &Plan::threads)
         .def_prop_ro("weight_bytes", &Plan::weight_bytes)
         .def_prop_ro("isa", [](const Plan& plan) { return plan.kernels().name; });

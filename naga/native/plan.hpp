@@ -61,8 +61,10 @@ struct Sequence {
 struct States {
     float* ssm = nullptr;   // (L, slots, H, P, S)
     void* conv = nullptr;   // (L, slots, W-1, C) E
-    void* keys = nullptr;   // (L, pages, page_size, V, d) E
+    void* keys = nullptr;   // (L, pages, page_size, V, d) E, or int8 if there are scales
     void* values = nullptr;
+    float* key_scales = nullptr;  // (L, pages, page_size, V) where keys and values are int8
+    float* value_scales = nullptr;
     Index slots = 0, pages = 0, page_size = 1;
 };
 

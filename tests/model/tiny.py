@@ -1,5 +1,7 @@
 """Tiny random models of every kind of layer and every switch of ModelConfig."""
 
+from typing import Literal
+
 import torch
 from checkpoint.tiny import randomize
 from torch import Tensor
@@ -110,10 +112,14 @@ def make_pool(
     slots: int = 6,
     pages: int = 24,
     garbage: float = torch.nan,
+    kv: Literal["int8"] | None = None,
 ) -> StatePool:
-    pool = StatePool.create(model.config, runtime, num_slots=slots, num_pages=pages, page_size=PAGE)
-    for memory in (pool.ssm, pool.conv, pool.keys, pool.values):
-        memory.fill_(garbage)
+    pool = StatePool.create(
+        model.config, runtime, num_slots=slots, num_pages=pages, page_size=PAGE, kv=kv
+    )
+    for memory in (pool.ssm, pool.conv, pool.keys, pool.values, pool.key_scales, pool.value_scales):
+        if memory is not None:
+            memory.fill_(garbage if memory.is_floating_point() else 77)
     return pool
 
 
