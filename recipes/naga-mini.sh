@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains naga-mini from nothing: tokenizer, conversations, pretraining, fine-tuning, evaluation.
-# Takes 56 minutes on two cores (AMD EPYC, Zen 4). A stopped run goes on where it was: run it again.
+# Takes 57 minutes on two cores (AMD EPYC, Zen 4). A stopped run goes on where it was: run it again.
 #
 #   recipes/naga-mini.sh DATA [MODEL]
 #
