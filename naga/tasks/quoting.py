@@ -4,7 +4,7 @@ A question gives a fragment of the sentence, one to three words out of it, or a 
 repeats what is looked for, then reads the document sentence by sentence up to the right one: it
 sets a mark behind the words looked for (or names the sentence's topics and marks the one), then
 says whether this is the one. The answer is that sentence exactly as it stands in the document.
-Documents are made up or, if texts are given, half of them are passages of those. Some examples ask
+Documents are made up or, if texts are given, many are passages of those. Some examples ask
 a second question about the same document. Does not ask for anything that more than one sentence
 fits.
 """
