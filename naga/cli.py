@@ -63,7 +63,8 @@ def main() -> None:
     except ConfigError as error:
         _refuse(str(error))
     except typer.TyperException as error:
-        _refuse(error.format_message())
+        # typer leaves the prefix of its own checks in some messages.
+        _refuse(error.format_message().replace("Value error, ", ""))
     except OSError as error:
         # With a name it is about a path the user gave; without one it is a fault of ours.
         if error.filename is None:

@@ -97,9 +97,12 @@ def trained_model(name: str, seed: int = 1) -> HybridLM:
 
 
 def served_model(name: str, runtime: Runtime, seed: int = 1) -> HybridLM:
+    return as_served(trained_model(name, seed), runtime)
+
+
+def as_served(model: HybridLM, runtime: Runtime) -> HybridLM:
     """As a loader leaves it: values and memory in the runtime's dtypes, no gradients."""
-    model = trained_model(name, seed).requires_grad_(False).eval()
-    for key, parameter in model.named_parameters():
+    for key, parameter in model.requires_grad_(False).eval().named_parameters():
         rounded = parameter.data.to(value_dtype(key, runtime.dtype))
         parameter.data = rounded.to(memory_dtype(key, runtime.dtype))
     return model
