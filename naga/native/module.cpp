@@ -307,9 +307,12 @@ double probe_reading(Index bytes, int threads) {
 
 double probe_products(const std::string& dtype, const std::string& isa, int threads) {
     require(threads >= 1, "threads", "must be at least 1");
-    const Kernels& table = table_of(isa, dtype);
+    bool quantised = dtype == "int8";
+    require(quantised || dtype == "float32" || dtype == "bfloat16", "dtype",
+            "use float32, bfloat16 or int8");
+    const Kernels& table = table_of(isa, quantised ? "bfloat16" : dtype);
     nb::gil_scoped_release released;
-    return product_peak(table, threads);
+    return product_peak(table, quantised ? Format::int8 : Format::element, threads);
 }
 
 }  // namespace

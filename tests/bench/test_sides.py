@@ -124,7 +124,7 @@ def test_sequences_whose_prompts_take_several_steps_start_together(
 ) -> None:
     monkeypatch.setattr(ours._engine._scheduler, "_prefill_chunk", 12)
     watched = Watched(monkeypatch)
-    ours.start(TOKENS.tolist(), 2)
+    ours.start(TOKENS.tolist(), 4)
     assert watched.counts == [3, 2, 1]
     ours.advance(2)
     assert watched.counts == [5, 4, 3]
