@@ -9,7 +9,7 @@ PORT ?= 8000
 
 setup: $(STAMP)
 
-NATIVE := CMakeLists.txt $(wildcard naga/native/*.?pp naga/ops/*/cpu.cpp)
+NATIVE := CMakeLists.txt $(wildcard naga/native/*.?pp naga/ops/*/*.cpp)
 
 # torch first and pinned: with it in place nothing that follows asks for another build of it.
 # The pins hold in the environment that pip builds naga._cpu in too: newer pips read the second name.
@@ -18,7 +18,7 @@ $(STAMP): export PIP_BUILD_CONSTRAINT := constraints.txt
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,bench,dev]'
 	touch $(STAMP)
 
 serve: setup

@@ -6,7 +6,6 @@ exit code 2; an interrupted run exits 130 or 143.
 """
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from naga import __version__
+from naga.bench.commands import app as bench_app
 from naga.config.base import Config, ConfigError
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 config_app = typer.Typer(no_args_is_help=True, help="Check configs. 检查配置")
 tokenizer_app = typer.Typer(no_args_is_help=True, help="Train tokenizers. 训练分词器")
 tasks_app = typer.Typer(no_args_is_help=True, help="Write training conversations. 生成训练对话")
-bench_app = typer.Typer(no_args_is_help=True, help="Measure speed beside others. 测速")
 app.add_typer(config_app, name="config")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(tasks_app, name="tasks")
@@ -397,42 +396,6 @@ def tasks_write(
     examples = make_examples(made, mix=mix, split="train", seed=seed, count=count)
     shown = counted(examples, "tasks", Console(stderr=True), verb="writing", total=count)
     print(f"{out}: {write_conversations(shown, out)} conversations")
-
-
-@bench_app.command("slice")
-def bench_slice(
-    model: Model,
-    rounds: Annotated[int, typer.Option(help="Paired rounds after a warm-up. 轮数")] = 15,
-    prompt_tokens: Annotated[int, typer.Option(help="Length of prompts. 提示长度")] = 512,
-    decode_tokens: Annotated[int, typer.Option(help="Timed tokens per sequence.")] = 64,
-    batch: Annotated[int, typer.Option(help="Sequences at once. 批大小")] = 8,
-    train_tokens: Annotated[int, typer.Option(help="Tokens per training step.")] = 4096,
-    dtype: DtypeOption = "float32",
-    seed: Annotated[int, typer.Option(help="Of the random tokens. 随机种子")] = 0,
-    markdown: Annotated[Path | None, typer.Option(help="Write a page here. 输出页面")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Prefill, decode and training speed of one checkpoint, beside transformers. 与之对比测速."""
-    from naga.bench.slice import SliceOptions, run_slice
-    from naga.config.load import parse_config
-
-    asked = {
-        "model": str(model),
-        "rounds": rounds,
-        "prompt_tokens": prompt_tokens,
-        "decode_tokens": decode_tokens,
-        "batch": batch,
-        "train_tokens": train_tokens,
-        "dtype": dtype,
-        "seed": seed,
-        "markdown": None if markdown is None else str(markdown),
-    }
-    options = parse_config(SliceOptions, asked, source="naga bench slice")
-    report = run_slice(options, shlex.join(["naga", *sys.argv[1:]]), Console(stderr=True))
-    if as_json:
-        print(report.to_json())
-    else:
-        Console().print(report.table())
 
 
 @bench_app.command("make-model")

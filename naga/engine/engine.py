@@ -88,6 +88,8 @@ class Engine:
     ) -> None:
         """`stop_ids`: end tokens besides the tokenizer's own <|end|> and <|endoftext|>."""
         backend = make_backend(model, config, runtime)
+        self.backend = backend
+        """Computes the steps, on the engine's thread."""
         self.numerics = numerics_of(backend, runtime)
         self.tokenizer = tokenizer
         self.config = config

@@ -109,10 +109,19 @@ class NativeModel:
             for token, logprob in zip(tokens.tolist(), logprobs.tolist(), strict=True)
         ]
 
+    def read_weights(self) -> int:
+        """Read every byte of the weights once, with all threads; how many they are."""
+        return int(self._plan.read_weights())
+
 
 def best_isa() -> str:
     """The widest instruction set that this processor has and the kernels use."""
     return str(_cpu.best_isa())
+
+
+def product_peak(element: str, isa: str, threads: int) -> float:
+    """FLOP a second of products in caches; `element`: float32, bfloat16, or int8."""
+    return float(_cpu.product_peak(element, isa, threads))
 
 
 def _plan_config(config: ModelConfig, weights: Weights | None) -> "_cpu.PlanConfig":
