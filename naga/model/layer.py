@@ -4,6 +4,7 @@ Also StateView, which hands each layer its own slice of the pool.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -13,14 +14,14 @@ from naga.model.mamba2 import Mamba2
 from naga.model.mlp import Mlp
 from naga.model.moe import Moe, Routing
 from naga.model.norm import Norm
-from naga.model.state import Batch, KeyValues, StatePool
+from naga.model.state import Batch, StatePool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerState:
     """One layer's pools, views into StatePool: (ssm, conv) for M, KeyValues for *, else nothing."""
 
-    pools: tuple[Tensor | KeyValues, ...]
+    pools: tuple[Any, ...]
 
 
 class StateView:

@@ -62,7 +62,7 @@ def shifted(x: Tensor) -> Tensor:
 def test_arrays_with_gaps_are_refused() -> None:
     model, plan = plan_of("everything")
     pool, batch = make_pool(model, RUNTIME), place([2], [0], [1], [[0]], "cpu")
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="ssm: must be contiguous"):
         plan.step(torch.tensor([3, 4]), batch, replace(pool, ssm=strided(pool.ssm)))
 
 
