@@ -25,11 +25,14 @@ class Noise {
     }
 
   private:
+    // Blocks computed together: one waits for its products where another has them.
+    static constexpr Index TOGETHER = 8;
     static constexpr double CELL = 1.0 / double(std::uint64_t(1) << 52);
 
     std::uint64_t word(Index token) {
-        if (token / 4 != block_) compute(token / 4);
-        return words_[token % 4];
+        if (token < first_ || token >= first_ + 4 * TOGETHER)
+            compute(token / (4 * TOGETHER) * TOGETHER);
+        return words_[(token - first_) / 4][token % 4];
     }
     static std::uint64_t multiply(std::uint64_t a, std::uint64_t b, std::uint64_t& high) {
         unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
@@ -37,26 +40,31 @@ class Noise {
         return std::uint64_t(product);
     }
     void compute(Index block) {
-        std::uint64_t c[4] = {std::uint64_t(block) + 1, position_, 0, 0};
+        for (Index i = 0; i < TOGETHER; ++i) {
+            words_[i][0] = std::uint64_t(block + i) + 1;
+            words_[i][1] = position_;
+            words_[i][2] = words_[i][3] = 0;
+        }
         std::uint64_t key[2] = {seed_, choice_};
         for (int round = 0; round < 10; ++round) {
-            std::uint64_t high0, high1;
-            std::uint64_t low0 = multiply(0xD2E7470EE14C6C93u, c[0], high0);
-            std::uint64_t low1 = multiply(0xCA5A826395121157u, c[2], high1);
-            c[0] = high1 ^ c[1] ^ key[0];
-            c[1] = low1;
-            c[2] = high0 ^ c[3] ^ key[1];
-            c[3] = low0;
+            for (Index i = 0; i < TOGETHER; ++i) {
+                std::uint64_t high0, high1;
+                std::uint64_t low0 = multiply(0xD2E7470EE14C6C93u, words_[i][0], high0);
+                std::uint64_t low1 = multiply(0xCA5A826395121157u, words_[i][2], high1);
+                words_[i][0] = high1 ^ words_[i][1] ^ key[0];
+                words_[i][1] = low1;
+                words_[i][2] = high0 ^ words_[i][3] ^ key[1];
+                words_[i][3] = low0;
+            }
             key[0] += 0x9E3779B97F4A7C15u;
             key[1] += 0xBB67AE8584CAA73Bu;
         }
-        std::copy(c, c + 4, words_);
-        block_ = block;
+        first_ = 4 * block;
     }
 
     std::uint64_t seed_, choice_, position_;
-    std::uint64_t words_[4] = {};
-    Index block_ = -1;
+    std::uint64_t words_[TOGETHER][4] = {};
+    Index first_ = -4 * TOGETHER;  // token of the first word
 };
 
 // What the draw is from: the logits, their largest, the temperature, and exp((logit - peak) / T).
