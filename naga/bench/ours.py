@@ -25,6 +25,7 @@ from naga.config.serve import EngineConfig
 from naga.config.train import OptimConfig
 from naga.data.packing import PackedBatch
 from naga.data.tokenizer import Tokenizer
+from naga.engine.backend import load_backend
 from naga.engine.engine import Engine
 from naga.engine.request import Output, Request, SamplingParams
 from naga.runtime import Runtime, make_runtime
@@ -54,9 +55,9 @@ def plain_tokenizer(vocab_size: int) -> Tokenizer:
 
 @contextmanager
 def open_engine_side(path: Path, config: EngineConfig) -> Iterator["EngineSide"]:
-    runtime = make_runtime(config.device, config.dtype)
-    model = load_model(path, runtime)
-    with Engine(model, plain_tokenizer(model.config.vocab_size), config, runtime) as engine:
+    backend = load_backend(path, config)
+    tokenizer = plain_tokenizer(backend.model.config.vocab_size)
+    with Engine(backend, tokenizer, config) as engine:
         yield EngineSide(engine)
 
 

@@ -18,7 +18,7 @@ from naga.bench.ours import TrainSide, most_tokens, open_engine_side
 from naga.bench.peer import PeerSide, PeerTrainSide, peer_kernels, peer_version, quiet
 from naga.bench.report import Report, Subject
 from naga.bench.rounds import Case, Comparison, Rounds
-from naga.checkpoint.config import read_layout
+from naga.checkpoint.config import read_dtype, read_layout
 from naga.config.base import Config, ConfigError
 from naga.config.load import parse_config
 from naga.config.model import ModelConfig
@@ -184,7 +184,8 @@ def _compare_inference(
     model: Path, engine: EngineConfig, cases: Sequence[Case], rounds: Rounds
 ) -> list[Comparison]:
     with open_engine_side(model, engine) as ours:
-        theirs = PeerSide(model, make_runtime(engine.device, engine.dtype).dtype)
+        dtype = engine.dtype or read_dtype(model)
+        theirs = PeerSide(model, make_runtime(engine.device, dtype).dtype)
         return rounds.compare("inference", cases, ours, theirs)
 
 
