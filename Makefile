@@ -9,7 +9,7 @@ PORT ?= 8000
 
 setup: $(STAMP)
 
-NATIVE := CMakeLists.txt $(wildcard naga/native/*.?pp naga/ops/*/cpu.cpp)
+NATIVE := CMakeLists.txt $(wildcard naga/native/*.?pp naga/ops/*/*.cpp)
 
 # torch first and pinned: with it in place nothing that follows asks for another build of it.
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)

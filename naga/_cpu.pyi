@@ -1,6 +1,7 @@
 """Types of the native extension; see naga/native/module.cpp."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from torch import Tensor
 
@@ -17,9 +18,30 @@ class PlanConfig:
     def __init__(self) -> None: ...
 
 class Plan:
+    """One caller at a time. ValueError names the tensor or array that does not fit."""
+
     def __init__(self, config: PlanConfig, isa: str, dtype: str, threads: int) -> None: ...
-    def load(self, name: str, array: Tensor) -> None: ...
+    def load(self, name: str, array: Tensor, importance: Tensor | None = None) -> None:
+        """Copy or pack into memory of the plan's own; `importance` as in `pack`.
+
+        Matrices in the plan's dtype, in either where they are quantised; all else float32.
+        """
+
+    def adopt(self, name: str, packed: Tensor) -> None:
+        """Use packed bytes where they lie: uint8 (bytes,), of experts (E, bytes).
+
+        They must not change; they are kept alive until the name is loaded or adopted again.
+        """
+
     def missing(self) -> Sequence[str]: ...
+    def tensors(
+        self,
+    ) -> Sequence[tuple[str, tuple[int, ...], Literal["matrix", "experts", "vector"]]]:
+        """(name, shape, kind) of every tensor of the model."""
+
+    def read_weights(self) -> int:
+        """Read every byte of the weights once, with all threads; how many they are."""
+
     def step(
         self,
         tokens: Tensor,
@@ -48,3 +70,32 @@ def read_bandwidth(bytes: int, threads: int) -> float:
 
 def product_peak(dtype: str, isa: str, threads: int) -> float:
     """FLOP a second; see naga/native/probe.hpp."""
+
+def packed_bytes(rows: int, columns: int, format: Format, group: int) -> int:
+    """Of a weight (rows, columns) in int8 or int4; a multiple of 64. group: 32, 64 or 128."""
+
+def pack(
+    weight: Tensor,
+    format: Format,
+    group: int,
+    importance: Tensor | None,
+    out: Tensor,
+    isa: str | None = None,
+) -> None:
+    """Round a weight (N, K), float32 or bfloat16, into `out`, uint8 (packed_bytes,).
+
+    To the nearest multiple of a scale that puts the largest weight of a group at the end of the
+    range; with `importance` (K,) float32, of the scale in a grid around that one which makes the
+    sum of importance · (w - ŵ)² least. The same bytes on every instruction set. One thread, the GIL
+    released; rows 32·i to 32·j of W fill their own part of the bytes.
+    """
+
+def unpack(
+    packed: Tensor, rows: int, columns: int, format: Format, group: int, out: Tensor
+) -> None:
+    """The weights (rows, columns) float32 that packed bytes stand for."""
+
+def product(
+    x: Tensor, packed: Tensor, rows: int, format: Format, group: int, y: Tensor, isa: str
+) -> None:
+    """y (T, rows) float32 = x (T, K) Wᵀ with packed weights, on one thread."""

@@ -19,23 +19,24 @@ enum class Isa : int { portable, avx2, avx512, avx512_bf16 };
 using Index = std::int64_t;
 
 // What a packed weight is held in. int8 and int4 are whole multiples of a scale (bfloat16) that a
-// group of columns shares: 8 + 16 / group and 4 + 16 / group bits a weight.
+// group of columns shares: 8 + 16 / group and 4 + 16 / group bits a weight. Their bytes are the
+// same on every instruction set; those of elements are not.
 enum class Format : int { element, int8, int4 };
 
 // A weight (N, K) packed by `Kernels::pack`: panels of columns of y, zero beyond N and K.
 struct Matrix {
     Index rows = 0;     // N
     Index columns = 0;  // K
-    const void* data = nullptr;
+    const void* data = nullptr;  // of int8 and int4 at any address
     Format format = Format::element;
-    Index group = 0;  // columns that share a scale, a multiple of 8; 0 for Format::element
+    Index group = 0;  // columns that share a scale: 32, 64 or 128; 0 for Format::element
 };
 
 // Rows of x as a quantised weight meets them: int8 times a float32 scale for each group.
 struct Quantised {
     std::int8_t* values = nullptr;   // (T, groups · group), zeros beyond K
     float* scales = nullptr;         // (T, groups); NaN where the row is not finite
-    std::int32_t* totals = nullptr;  // (T, groups): sums of the values
+    std::int32_t* totals = nullptr;  // (T, groups): -128 times the sum of the values
 };
 
 enum class Store : int {
@@ -154,16 +155,18 @@ struct Kernels {
     Index element_bytes;
 
     // linear
-    Index panel;  // columns of y in one panel of elements
     // Of a matrix whose data is not set yet: panels of y, bytes to allocate.
     Index (*panels)(const Matrix&);
     std::size_t (*packed_bytes)(const Matrix&);
-    // weight (N, K) E -> packed in the matrix's format, rounding to nearest
-    void (*pack)(const void* weight, const Matrix&, void* packed);
+    // weight (N, K) E -> panels [first, last) of `packed`, in the matrix's format. Rounds to the
+    // nearest; with importance (K,), nonnegative, scales are those of a small grid that make the
+    // sum of importance · (w - ŵ)² least. importance may be null, and is for Format::element.
+    void (*pack)(const void* weight, const float* importance, const Matrix&, Index first,
+                 Index last, void* packed);
     // x (T, K) E -> rows [first, last) of `out`, in groups as the matrices that meet them have
     void (*quantise)(const void* x, Index x_stride, Index columns, Index group, Index first,
                      Index last, const Quantised& out);
-    // row n of W as E: the embedding of a model whose head is tied to it
+    // row n of W as E: an embedding
     void (*packed_row)(const Matrix&, Index row, void* out);
     // panels [first, last) of y
     void (*product)(const Product&, Index first, Index last);

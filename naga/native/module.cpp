@@ -1,7 +1,7 @@
-// naga._cpu: the Python face of the native plan and of single kernels for their tests.
+// naga._cpu: the Python face of the native plan, of packed weights and of single kernels for tests.
 //
 // Arrays come by DLPack and are used where they lie: C-contiguous, on the CPU. The GIL is released
-// while a plan computes. Wrong shapes and dtypes raise ValueError naming the array.
+// while anything computes. Wrong shapes and dtypes raise ValueError naming the array.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -9,6 +9,9 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <cmath>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 
 #include "plan.hpp"
@@ -19,30 +22,47 @@ using namespace naga;
 
 namespace {
 
-using Array = nb::ndarray<nb::c_contig, nb::device::cpu>;
+// Not converted where they do not fit, which would compute on a copy.
+using Array = nb::ndarray<nb::device::cpu>;
+using Input = nb::ndarray<nb::ro, nb::device::cpu>;
 using Integers = nb::ndarray<const Index, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Table = nb::ndarray<const Index, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-bool is_float32(const Array& a) { return a.dtype() == nb::dtype<float>(); }
-bool is_bfloat16(const Array& a) {
+template <class A> bool is_float32(const A& a) { return a.dtype() == nb::dtype<float>(); }
+template <class A> bool is_bytes(const A& a) { return a.dtype() == nb::dtype<std::uint8_t>(); }
+template <class A> bool is_element(const A& a, Element element) {
+    if (element == Element::float32) return is_float32(a);
     return a.dtype().code == std::uint8_t(nb::dlpack::dtype_code::Bfloat) && a.dtype().bits == 16;
-}
-bool is_element(const Array& a, Element element) {
-    return element == Element::float32 ? is_float32(a) : is_bfloat16(a);
 }
 
 void require(bool good, const char* name, const char* what) {
     if (!good) throw std::invalid_argument(std::string(name) + ": " + what);
 }
 
-std::vector<Index> shape_of(const Array& a) {
+template <class A> std::vector<Index> shape_of(const A& a) {
     std::vector<Index> shape;
     for (std::size_t i = 0; i < a.ndim(); ++i) shape.push_back(Index(a.shape(i)));
     return shape;
 }
 
-void require_shape(const Array& a, const char* name, const std::vector<Index>& shape) {
-    require(shape_of(a) == shape, name, "has another shape than the model's");
+template <class A> void require_contiguous(const A& a, const char* name) {
+    Index stride = 1;
+    for (std::size_t i = a.ndim(); i-- > 0; stride *= Index(a.shape(i)))
+        require(a.shape(i) == 1 || a.size() == 0 || a.stride(i) == stride, name,
+                "must be contiguous");
+}
+
+template <class A>
+void require_shape(const A& a, const char* name, const std::vector<Index>& shape,
+                   const char* what = "has another shape than the model's") {
+    require(shape_of(a) == shape, name, what);
+    require_contiguous(a, name);
+}
+
+template <class A> Element element_of(const A& a, const char* name) {
+    require(is_element(a, Element::float32) || is_element(a, Element::bfloat16), name,
+            "must be float32 or bfloat16");
+    return is_float32(a) ? Element::float32 : Element::bfloat16;
 }
 
 Isa isa_of(const std::string& name) {
@@ -119,10 +139,16 @@ std::vector<Sequence> sequences_of(const Plan& plan, const States& states, const
     return sequences;
 }
 
+void require_complete(const Plan& plan) {
+    const std::vector<std::string> missing = plan.missing();
+    require(missing.empty(), missing.empty() ? "" : missing[0].c_str(), "was never loaded");
+}
+
 void step(Plan& plan, const Integers& tokens, const Integers& lengths, const Integers& starts,
           const Integers& slots, const Table& pages, const Array& ssm, const Array& conv,
           const Array& keys, const Array& values, const Array& hidden) {
     const PlanConfig& c = plan.config();
+    require_complete(plan);
     States states = states_of(plan, ssm, conv, keys, values);
     std::vector<Sequence> sequences = sequences_of(plan, states, lengths, starts, slots, pages);
     Index rows = sequences.empty() ? 0 : sequences.back().first + sequences.back().length;
@@ -136,7 +162,8 @@ void step(Plan& plan, const Integers& tokens, const Integers& lengths, const Int
     plan.step(tokens.data(), sequences, states, hidden.data());
 }
 
-void logits(Plan& plan, const Array& hidden, const Array& out) {
+void logits(Plan& plan, const Input& hidden, const Array& out) {
+    require_complete(plan);
     Index rows = Index(hidden.ndim() ? hidden.shape(0) : 0);
     require(is_element(hidden, plan.kernels().element), "hidden", "must have the plan's dtype");
     require_shape(hidden, "hidden", {rows, plan.config().hidden_dim});
@@ -146,12 +173,129 @@ void logits(Plan& plan, const Array& hidden, const Array& out) {
     plan.logits(hidden.data(), rows, static_cast<float*>(out.data()));
 }
 
-void load(Plan& plan, const std::string& name, const Array& array) {
-    Element element = plan.kernels().element;
-    bool elements = is_element(array, element);
-    require(elements || is_float32(array), name.c_str(), "must be float32 or the plan's dtype");
+// (columns,), or nothing.
+const float* importance_of(const std::optional<Input>& importance, Index columns) {
+    if (!importance) return nullptr;
+    require(is_float32(*importance), "importance", "must be float32");
+    require_shape(*importance, "importance", {columns}, "must have a number for each column");
+    const float* numbers = static_cast<const float*>(importance->data());
+    require(std::all_of(numbers, numbers + columns,
+                        [](float x) { return x >= 0 && std::isfinite(x); }),
+            "importance", "must be finite and not negative");
+    return numbers;
+}
+
+void load(Plan& plan, const std::string& name, const Input& array,
+          const std::optional<Input>& importance) {
+    Element type = element_of(array, name.c_str());
+    require(array.ndim() >= 1, name.c_str(), "has another shape");
+    require_contiguous(array, name.c_str());
+    const float* numbers = importance_of(importance, Index(array.shape(array.ndim() - 1)));
     nb::gil_scoped_release released;
-    plan.load(name, shape_of(array), elements, array.data());
+    plan.load(name, shape_of(array), type, array.data(), numbers);
+}
+
+void adopt(Plan& plan, const std::string& name, const Input& packed) {
+    require(is_bytes(packed), name.c_str(), "packed, it must be uint8");
+    require_contiguous(packed, name.c_str());
+    // Let go by whoever loads next, on whatever thread.
+    auto let_go = [](const Input* array) {
+        nb::gil_scoped_acquire acquired;
+        delete array;
+    };
+    plan.adopt(name, shape_of(packed), packed.data(),
+               std::shared_ptr<const Input>(new Input(packed), let_go));
+}
+
+std::size_t read_weights(Plan& plan) {
+    nb::gil_scoped_release released;
+    return plan.read_weights();
+}
+
+nb::list tensors_of(const Plan& plan) {
+    const char* kinds[] = {"matrix", "experts", "vector"};
+    nb::list all;
+    for (const Tensor& tensor : plan.tensors())
+        all.append(nb::make_tuple(tensor.name, nb::tuple(nb::cast(tensor.shape)),
+                                  kinds[tensor.kind]));
+    return all;
+}
+
+// ---- packed weights
+
+Matrix quantised_matrix(Index rows, Index columns, Format format, Index group) {
+    const Index most = Index(1) << 31;
+    require(rows >= 1 && rows < most && columns >= 1 && columns < most, "rows, columns",
+            "must be at least 1 and below 2^31");
+    require(format != Format::element, "format", "use int8 or int4");
+    require(group == 32 || group == 64 || group == 128, "group", "use 32, 64 or 128");
+    return {rows, columns, nullptr, format, group};
+}
+
+const Kernels& best_table(Element element) { return *kernels(best_isa(), element); }
+
+template <class A> void require_packed(const A& a, const char* name, const Matrix& matrix) {
+    require(is_bytes(a), name, "must be uint8");
+    require_shape(a, name, {Index(best_table(Element::float32).packed_bytes(matrix))},
+                  "must be packed_bytes long");
+}
+
+std::size_t packed_bytes(Index rows, Index columns, Format format, Index group) {
+    return best_table(Element::float32)
+        .packed_bytes(quantised_matrix(rows, columns, format, group));
+}
+
+void pack(const Input& weight, Format format, Index group, const std::optional<Input>& importance,
+          const Array& out, const std::optional<std::string>& isa) {
+    Element element = element_of(weight, "weight");
+    require(weight.ndim() == 2, "weight", "must have two axes");
+    require_contiguous(weight, "weight");
+    Matrix matrix = quantised_matrix(Index(weight.shape(0)), Index(weight.shape(1)), format, group);
+    require_packed(out, "out", matrix);
+    const float* numbers = importance_of(importance, matrix.columns);
+    const Kernels* table = kernels(isa ? isa_of(*isa) : best_isa(), element);
+    require(table, "isa", "not on this processor");
+    nb::gil_scoped_release released;
+    table->pack(weight.data(), numbers, matrix, 0, table->panels(matrix), out.data());
+}
+
+void unpack(const Input& packed, Index rows, Index columns, Format format, Index group,
+            const Array& out) {
+    Matrix matrix = quantised_matrix(rows, columns, format, group);
+    require_packed(packed, "packed", matrix);
+    require(is_float32(out), "out", "must be float32");
+    require_shape(out, "out", {rows, columns}, "must be (rows, columns)");
+    matrix.data = packed.data();
+    nb::gil_scoped_release released;
+    for (Index row = 0; row < rows; ++row)
+        best_table(Element::float32)
+            .packed_row(matrix, row, static_cast<float*>(out.data()) + row * columns);
+}
+
+// y (T, rows) float32 = x (T, K) W^T, on one thread.
+void product(const Input& x, const Input& packed, Index rows, Format format, Index group,
+             const Array& y, const std::string& isa) {
+    Element element = element_of(x, "x");
+    require(x.ndim() == 2, "x", "must have two axes");
+    require_contiguous(x, "x");
+    const Index count = Index(x.shape(0)), columns = Index(x.shape(1));
+    Matrix matrix = quantised_matrix(rows, columns, format, group);
+    require_packed(packed, "packed", matrix);
+    require(is_float32(y), "y", "must be float32");
+    require_shape(y, "y", {count, rows}, "must be (rows of x, rows)");
+    const Kernels* table = kernels(isa_of(isa), element);
+    require(table, "isa", "not on this processor");
+    matrix.data = packed.data();
+    const std::size_t groups = std::size_t(count * ((columns + group - 1) / group));
+    std::vector<std::int8_t> values(groups * std::size_t(group));
+    std::vector<float> scales(groups);
+    std::vector<std::int32_t> totals(groups);
+    Quantised quantised{values.data(), scales.data(), totals.data()};
+    nb::gil_scoped_release released;
+    table->quantise(x.data(), columns, columns, group, 0, count, quantised);
+    Product product{x.data(),    columns, count, &matrix, y.data(), rows,
+                    Store::wide, 1,       quantised};
+    table->product(product, 0, table->panels(matrix));
 }
 
 double probe_reading(Index bytes, int threads) {
@@ -185,6 +329,11 @@ NB_MODULE(_cpu, m) {
         .value("element", Format::element)
         .value("int8", Format::int8)
         .value("int4", Format::int4);
+    m.def("packed_bytes", &packed_bytes);
+    m.def("pack", &pack, nb::arg("weight"), nb::arg("format"), nb::arg("group"),
+          nb::arg("importance").none(), nb::arg("out"), nb::arg("isa").none() = nb::none());
+    m.def("unpack", &unpack);
+    m.def("product", &product);
     nb::class_<PlanConfig>(m, "PlanConfig")
         .def(nb::init<>())
 #define NAGA_FIELD(name) .def_rw(#name, &PlanConfig::name)
@@ -205,7 +354,11 @@ NB_MODULE(_cpu, m) {
                  require(threads >= 1, "threads", "must be at least 1");
                  new (plan) Plan(config, table_of(isa, dtype), threads);
              })
-        .def("load", &load)
+        .def("load", &load, nb::arg("name"), nb::arg("array"),
+             nb::arg("importance").none() = nb::none())
+        .def("adopt", &adopt)
+        .def("read_weights", &read_weights)
+        .def("tensors", &tensors_of)
         .def("missing", &Plan::missing)
         .def("step", &step)
         .def("logits", &logits)

@@ -1,10 +1,13 @@
 #include "plan.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+
+#include "read.hpp"
 
 namespace naga {
 namespace {
@@ -17,6 +20,14 @@ constexpr Index PARTIAL_FLOATS = 8 << 20;
 constexpr Index CHANNEL_BLOCK = 16;
 
 Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
+
+// (2, 3), as Python writes it.
+std::string list(const std::vector<Index>& shape) {
+    std::string text = "(";
+    for (Index n : shape) text += std::to_string(n) + ", ";
+    if (shape.size() > 1) text.pop_back();
+    return text.substr(0, text.size() - 1) + ")";
+}
 
 // How a sequence's attention is cut: `at_once` tiles of queries keep their parts at a time.
 struct Rounds {
@@ -56,31 +67,43 @@ class Buffer {
 
 }  // namespace
 
-void Packed::allocate(const Kernels& kernels, Index rows, Index columns, Format format,
-                      Index group) {
+void Packed::shape(const Kernels& kernels, Index rows, Index columns, Format format,
+                   Index group) {
     matrix_ = {rows, columns, nullptr, format, group};
+    panels_ = kernels.panels(matrix_);
     bytes_ = kernels.packed_bytes(matrix_);
-    memory_.reset(std::aligned_alloc(LINE, (bytes_ + LINE - 1) / LINE * LINE));
-    if (!memory_) throw std::bad_alloc();
+}
+
+void Packed::own() {
+    if (!memory_) {
+        memory_.reset(std::aligned_alloc(LINE, (bytes_ + LINE - 1) / LINE * LINE), std::free);
+        if (!memory_) throw std::bad_alloc();
+    }
     matrix_.data = memory_.get();
+    keeper_.reset();
 }
 
-void Packed::fill(const Kernels& kernels, const void* weight) {
-    kernels.pack(weight, matrix_, memory_.get());
+void Packed::fill(const Kernels& kernels, const void* weight, const float* importance,
+                  Index first, Index last) {
+    kernels.pack(weight, importance, matrix_, first, last, memory_.get());
 }
 
-Index Packed::panels(const Kernels& kernels) const {
-    return kernels.panels(matrix_);
+void Packed::adopt(const void* data, std::shared_ptr<const void> keeper) {
+    matrix_.data = data;
+    keeper_ = std::move(keeper);
+    memory_.reset();
 }
 
-// Where a named tensor goes.
+// Where a named tensor goes: a packed matrix, as many as there are experts, or a vector.
 struct Plan::Slot {
-    std::string name;
+    Tensor tensor;
     Packed* packed;
     std::vector<float>* vector;
-    std::vector<Index> shape;
-    bool is_element;
-    bool loaded;
+    bool loaded = false;
+    Index parts() const { return tensor.kind == Tensor::experts ? tensor.shape[0] : 1; }
+    [[noreturn]] void refuse(const std::string& why) const {
+        throw std::invalid_argument(tensor.name + ": " + why);
+    }
 };
 
 // Rows of an operand as int8, where weights are quantised.
@@ -113,6 +136,9 @@ Plan::~Plan() = default;
 
 Plan::Plan(const PlanConfig& config, const Kernels& kernels, int threads)
     : config_(config), kernels_(kernels), pool_(threads), scratch_(new Scratch) {
+    const Index group = config.group;
+    if (config.format != Format::element && group != 32 && group != 64 && group != 128)
+        throw std::invalid_argument("group: use 32, 64 or 128");
     Index width = config.hidden_dim;
     layers_.resize(config.layers.size());
     std::vector<Index> numbers(128, 0);
@@ -121,43 +147,44 @@ Plan::Plan(const PlanConfig& config, const Kernels& kernels, int threads)
         layer.kind = config.layers[i];
         layer.number = numbers[std::size_t(layer.kind)]++;
         std::string prefix = "layers." + std::to_string(i) + ".";
-        add(prefix + "norm.weight", nullptr, &layer.norm, {width}, false);
+        add(prefix + "norm.weight", &layer.norm, {width});
         make_layer(layer, prefix + "mixer.");
     }
-    add("norm.weight", nullptr, &final_norm_, {width}, false);
+    add("norm.weight", &final_norm_, {width});
     // The head and the embedding are never held in less than eight bits.
     Format head = config.format == Format::element ? Format::element : Format::int8;
-    head_.allocate(kernels, config.vocab_size, width, head, config.group);
-    add(config.tied ? "embed.weight" : "head.weight", &head_, nullptr, {config.vocab_size, width},
-        true);
-    if (!config.tied) {
-        embed_.resize(std::size_t(config.vocab_size * width * kernels.element_bytes));
-        add("embed.weight", nullptr, nullptr, {config.vocab_size, width}, true);
-    }
+    auto vocabulary = [&](const char* name, Packed& packed) {
+        packed.shape(kernels, config.vocab_size, width, head, group);
+        add(name, &packed, {config.vocab_size, width});
+    };
+    vocabulary(config.tied ? "embed.weight" : "head.weight", head_);
+    if (!config.tied) vocabulary("embed.weight", embed_);
     if (config.rope_base > 0)
         for (Index i = 0; i < config.head_dim; i += 2)
             inverse_.push_back(1 / std::pow(config.rope_base, float(i) / float(config.head_dim)));
 }
 
-void Plan::add(const std::string& name, Packed* packed, std::vector<float>* vector,
-               std::vector<Index> shape, bool is_element) {
-    if (vector) {
-        Index count = 1;
-        for (Index n : shape) count *= n;
-        vector->resize(std::size_t(count));
-    }
-    slots_.push_back({name, packed, vector, std::move(shape), is_element, false});
+void Plan::add(const std::string& name, Packed* packed, std::vector<Index> shape) {
+    Tensor::Kind kind = shape.size() == 3 ? Tensor::experts : Tensor::matrix;
+    slots_.push_back({{name, std::move(shape), kind}, packed, nullptr});
+}
+
+void Plan::add(const std::string& name, std::vector<float>* vector, std::vector<Index> shape) {
+    Index count = 1;
+    for (Index n : shape) count *= n;
+    vector->resize(std::size_t(count));
+    slots_.push_back({{name, std::move(shape), Tensor::vector}, nullptr, vector});
 }
 
 void Plan::make_layer(Layer& layer, const std::string& prefix) {
     const PlanConfig& c = config_;
     Index width = c.hidden_dim;
     auto matrix = [&](std::size_t i, const char* name, Index rows, Index columns) {
-        layer.matrices[i].allocate(kernels_, rows, columns, c.format, c.group);
-        add(prefix + name + ".weight", &layer.matrices[i], nullptr, {rows, columns}, true);
+        layer.matrices[i].shape(kernels_, rows, columns, c.format, c.group);
+        add(prefix + name + ".weight", &layer.matrices[i], {rows, columns});
     };
     auto vector = [&](std::size_t i, const char* name, std::vector<Index> shape) {
-        add(prefix + name, nullptr, &layer.vectors[i], std::move(shape), false);
+        add(prefix + name, &layer.vectors[i], std::move(shape));
     };
     layer.matrices.resize(4);
     layer.vectors.resize(6);
@@ -192,13 +219,11 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
             if (c.sigmoid_router) vector(1, "router.bias", {c.experts});
             layer.up.resize(std::size_t(c.experts));
             layer.down.resize(std::size_t(c.experts));
-            for (Packed& expert : layer.up)
-                expert.allocate(kernels_, up, width, c.format, c.group);
+            for (Packed& expert : layer.up) expert.shape(kernels_, up, width, c.format, c.group);
             for (Packed& expert : layer.down)
-                expert.allocate(kernels_, width, c.expert_dim, c.format, c.group);
-            add(prefix + "experts.up", layer.up.data(), nullptr, {c.experts, up, width}, true);
-            add(prefix + "experts.down", layer.down.data(), nullptr,
-                {c.experts, width, c.expert_dim}, true);
+                expert.shape(kernels_, width, c.expert_dim, c.format, c.group);
+            add(prefix + "experts.up", layer.up.data(), {c.experts, up, width});
+            add(prefix + "experts.down", layer.down.data(), {c.experts, width, c.expert_dim});
             if (c.shared_dim) {
                 matrix(0, "shared.up", (c.expert_gated ? 2 : 1) * c.shared_dim, width);
                 matrix(1, "shared.down", width, c.shared_dim);
@@ -210,39 +235,67 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
                                 ": the native plan knows M, *, - and E");
 }
 
-std::size_t Plan::weight_bytes() const {
-    std::size_t total = head_.bytes() + embed_.size() + 4 * final_norm_.size();
-    for (const Layer& layer : layers_) {
-        total += 4 * layer.norm.size();
+// f(packed) for every packed matrix.
+template <class F> void Plan::each_packed(F f) const {
+    f(head_);
+    f(embed_);
+    for (const Layer& layer : layers_)
         for (const auto* group : {&layer.matrices, &layer.up, &layer.down})
-            for (const Packed& packed : *group) total += packed.bytes();
-        for (const auto& vector : layer.vectors) total += 4 * vector.size();
-    }
+            for (const Packed& packed : *group) f(packed);
+}
+
+std::size_t Plan::weight_bytes() const {
+    std::size_t total = 0;
+    each_packed([&](const Packed& packed) { total += packed.bytes(); });
+    for (const Slot& slot : slots_)
+        if (slot.vector) total += 4 * slot.vector->size();
     return total;
 }
 
-void Plan::load(const std::string& name, const std::vector<Index>& shape, bool is_element,
-                const void* data) {
+std::vector<Tensor> Plan::tensors() const {
+    std::vector<Tensor> all;
+    for (const Slot& slot : slots_) all.push_back(slot.tensor);
+    return all;
+}
+
+Plan::Slot& Plan::find(const std::string& name) {
     auto found = std::find_if(slots_.begin(), slots_.end(),
-                              [&](const Slot& slot) { return slot.name == name; });
+                              [&](const Slot& slot) { return slot.tensor.name == name; });
     if (found == slots_.end()) throw std::invalid_argument(name + ": not a tensor of this model");
-    if (found->shape != shape) throw std::invalid_argument(name + ": has another shape");
-    if (found->is_element != is_element && kernels_.element != Element::float32)
-        throw std::invalid_argument(name + ": has another dtype");
-    found->loaded = true;
-    if (found->packed) {
-        Index parts = shape.size() == 3 ? shape[0] : 1;
-        const Matrix& matrix = found->packed->matrix();
-        Index bytes = matrix.rows * matrix.columns * kernels_.element_bytes;
-        for (Index i = 0; i < parts; ++i)
-            found->packed[i].fill(kernels_, static_cast<const char*>(data) + i * bytes);
+    return *found;
+}
+
+void Plan::load_packed(const Slot& slot, Element type, const void* data, const float* importance) {
+    const Matrix& matrix = slot.packed->matrix();
+    const bool quantised = matrix.format != Format::element;
+    if (type != kernels_.element && !quantised) slot.refuse("has another dtype");
+    if (importance && !quantised) slot.refuse("is not quantised here, so takes no importance");
+    const Kernels& source = *naga::kernels(kernels_.isa, type);
+    const Index parts = slot.parts(), panels = slot.packed->panels();
+    const Index bytes = matrix.rows * matrix.columns * source.element_bytes;
+    for (Index i = 0; i < parts; ++i) slot.packed[i].own();
+    pool_.run([&](Team& team) {
+        const Index begin = team.begin(parts * panels), end = team.end(parts * panels);
+        for (Index i = begin / panels; i * panels < end; ++i)
+            slot.packed[i].fill(source, static_cast<const char*>(data) + i * bytes, importance,
+                                std::max(begin - i * panels, Index(0)),
+                                std::min(end - i * panels, panels));
+    });
+}
+
+void Plan::load(const std::string& name, const std::vector<Index>& shape, Element type,
+                const void* data, const float* importance) {
+    Slot& slot = find(name);
+    if (slot.tensor.shape != shape) slot.refuse("has another shape");
+    if (slot.packed) {
+        load_packed(slot, type, data, importance);
+        slot.loaded = true;
         return;
     }
-    if (!found->vector) {
-        std::memcpy(embed_.data(), data, embed_.size());
-        return;
-    }
-    std::vector<float>& vector = *found->vector;
+    if (type != Element::float32) slot.refuse("has another dtype");
+    if (importance) slot.refuse("is not quantised here, so takes no importance");
+    slot.loaded = true;
+    std::vector<float>& vector = *slot.vector;
     const float* floats = static_cast<const float*>(data);
     auto ends_with = [&](const std::string& end) {
         return name.size() >= end.size() && !name.compare(name.size() - end.size(), end.size(), end);
@@ -259,11 +312,47 @@ void Plan::load(const std::string& name, const std::vector<Index>& shape, bool i
     }
 }
 
+void Plan::adopt(const std::string& name, const std::vector<Index>& shape, const void* data,
+                 std::shared_ptr<const void> keeper) {
+    Slot& slot = find(name);
+    if (!slot.packed || slot.packed->matrix().format == Format::element)
+        slot.refuse("is not quantised here, so it takes no packed bytes");
+    const Index parts = slot.parts(), part = Index(slot.packed->bytes());
+    std::vector<Index> whole{part};
+    if (slot.tensor.kind == Tensor::experts) whole = {parts, part};
+    if (shape != whole) slot.refuse("packed, it is " + list(whole) + " bytes, not " + list(shape));
+    for (Index i = 0; i < parts; ++i)
+        slot.packed[i].adopt(static_cast<const char*>(data) + i * part, keeper);
+    slot.loaded = true;
+}
+
 std::vector<std::string> Plan::missing() const {
     std::vector<std::string> names;
     for (const Slot& slot : slots_)
-        if (!slot.loaded) names.push_back(slot.name);
+        if (!slot.loaded) names.push_back(slot.tensor.name);
     return names;
+}
+
+std::size_t Plan::read_weights() {
+    std::atomic<std::uint64_t> sink{0};
+    pool_.run([&](Team& team) {
+        std::uint64_t sum = 0;
+        auto read = [&](const void* data, std::size_t bytes, Index parts) {
+            if (!data || !parts) return;
+            const std::size_t part = bytes / std::size_t(parts);
+            const Index begin = team.begin(parts), end = team.end(parts);
+            sum += read_words(static_cast<const char*>(data) + std::size_t(begin) * part,
+                              std::size_t(end - begin) * part);
+        };
+        each_packed([&](const Packed& packed) {
+            read(packed.matrix().data, packed.bytes(), packed.panels());
+        });
+        for (const Slot& slot : slots_)
+            if (slot.vector) read(slot.vector->data(), 4 * slot.vector->size(),
+                                  Index(slot.vector->size()));
+        sink += sum;
+    });
+    return weight_bytes();
 }
 
 void Plan::grow(Index rows) {
@@ -322,8 +411,8 @@ void Plan::step(const Index* tokens, const std::vector<Sequence>& sequences, con
         std::vector<float> wide(static_cast<std::size_t>(width));
         for (Index row = team.begin(rows); row < team.end(rows); ++row) {
             char* to = x + row * bytes;
-            if (config_.tied) kernels_.packed_row(head_.matrix(), tokens[row], to);
-            else std::memcpy(to, embed_.data() + tokens[row] * bytes, std::size_t(bytes));
+            const Packed& embed = config_.tied ? head_ : embed_;
+            kernels_.packed_row(embed.matrix(), tokens[row], to);
             kernels_.widen(to, width, wide.data());
             kernels_.embed(wide.data(), width, config_.embedding_multiplier, to);
         }
@@ -383,7 +472,7 @@ void Plan::product(Team& team, const void* x, Index x_stride, Index rows, const 
                    const Rounded& rounded, void* y, Index y_stride, Store store, float scale) {
     Product product{x, x_stride, rows, &weight.matrix(), y, y_stride, store, scale,
                     rounded.view()};
-    Index panels = weight.panels(kernels_);
+    Index panels = weight.panels();
     kernels_.product(product, team.begin(panels), team.end(panels));
 }
 
@@ -639,7 +728,7 @@ void Plan::experts(Team& team, const Layer& layer, const Step& step) {
         Index visited = 0;
         for (Index e = 0; e < c.experts; ++e)
             visited += s.begins[std::size_t(e) + 1] > s.begins[std::size_t(e)];
-        Index panels = weights[0].panels(kernels_), first = team.begin(visited * panels);
+        Index panels = weights[0].panels(), first = team.begin(visited * panels);
         Index last = team.end(visited * panels), offset = 0;
         for (Index e = 0; e < c.experts && offset < last; ++e) {
             Index row = s.begins[std::size_t(e)], count = s.begins[std::size_t(e) + 1] - row;

@@ -1,8 +1,9 @@
 // A model prepared for inference: packed weights and one call for a whole step.
 //
 // Derived from a ModelConfig; computes what HybridLM.step computes (naga/model/lm.py), layer by
-// layer, with the same rounding points. Owns its weights and scratch; states belong to the caller's
-// pool and are updated in place. One caller at a time. Knows no requests and chooses no token.
+// layer, with the same rounding points. Owns its scratch, and its weights but for packed ones that
+// it was given to use where they lie; states belong to the caller's pool and are updated in place.
+// One caller at a time. Knows no requests and chooses no token.
 //
 // T tokens of S sequences laid end to end; D model dim.
 #pragma once
@@ -39,7 +40,8 @@ struct PlanConfig {
     bool expert_gated = true, sigmoid_router = false;
     float routed_scale = 1;
 
-    // What projections, experts and (int8 at least) the head are held in; routers stay float32.
+    // What projections and experts are held in; if quantised, embeddings and the head are int8 and
+    // routers stay float32. group: 32, 64 or 128 columns share a scale.
     Format format = Format::element;
     Index group = 0;
 
@@ -65,24 +67,36 @@ struct States {
     Index slots = 0, pages = 0, page_size = 1;
 };
 
-// Packed weights (N, K) that own their memory.
+// Packed weights (N, K), in memory of their own or in someone else's.
 class Packed {
   public:
-    void allocate(const Kernels& kernels, Index rows, Index columns,
-                  Format format = Format::element, Index group = 0);
-    // `weight` (rows, columns) E; repacks in place.
-    void fill(const Kernels& kernels, const void* weight);
+    // Without any memory yet.
+    void shape(const Kernels& kernels, Index rows, Index columns, Format format = Format::element,
+               Index group = 0);
+    // From now on in memory of their own: what it has been before, if there was any.
+    void own();
+    // Packs panels [first, last) of `weight` (rows, columns), elements of these kernels.
+    void fill(const Kernels& kernels, const void* weight, const float* importance, Index first,
+              Index last);
+    // From now on `data`, packed before, which lives as long as `keeper` does.
+    void adopt(const void* data, std::shared_ptr<const void> keeper);
     const Matrix& matrix() const { return matrix_; }
-    Index panels(const Kernels& kernels) const;
+    Index panels() const { return panels_; }
     std::size_t bytes() const { return bytes_; }
 
   private:
-    struct Free {
-        void operator()(void* p) const { std::free(p); }
-    };
     Matrix matrix_;
-    std::unique_ptr<void, Free> memory_;
+    std::shared_ptr<void> memory_;
+    std::shared_ptr<const void> keeper_;
+    Index panels_ = 0;
     std::size_t bytes_ = 0;
+};
+
+// A tensor that a plan can be given.
+struct Tensor {
+    std::string name;
+    std::vector<Index> shape;
+    enum Kind { matrix, experts, vector } kind;
 };
 
 struct Layer {
@@ -103,15 +117,25 @@ class Plan {
     const Kernels& kernels() const { return kernels_; }
     int threads() const { return pool_.size(); }
     std::size_t weight_bytes() const;
+    // Every tensor that makes up the model.
+    std::vector<Tensor> tensors() const;
 
-    // Put the tensor of this in-memory name in place. Matrices (rows, columns) are E, everything
-    // else float32; throws std::invalid_argument for an unknown name or another shape.
-    void load(const std::string& name, const std::vector<Index>& shape, bool is_element,
-              const void* data);
+    // Put the tensor of this in-memory name in place, copied or packed. Matrices (rows, columns)
+    // are E, or either type where they are quantised; everything else is float32. `importance` of
+    // the columns of a quantised one, or null: see Kernels::pack. Throws std::invalid_argument for
+    // an unknown name, another shape or type.
+    void load(const std::string& name, const std::vector<Index>& shape, Element type,
+              const void* data, const float* importance = nullptr);
+    // Packed bytes to use where they lie, for as long as nothing else is loaded under this name:
+    // (bytes,), of experts (E, bytes). Throws as `load`.
+    void adopt(const std::string& name, const std::vector<Index>& shape, const void* data,
+               std::shared_ptr<const void> keeper);
     // Tensors never loaded so far.
     std::vector<std::string> missing() const;
+    // Reads every weight once with all threads, each its own panels; returns their bytes.
+    std::size_t read_weights();
 
-    // hidden (T, D) E after the last norm.
+    // hidden (T, D) E after the last norm. Nothing may be missing.
     void step(const Index* tokens, const std::vector<Sequence>& sequences, const States& states,
               void* hidden);
     // hidden (R, D) E -> logits (R, V) float32
@@ -122,9 +146,11 @@ class Plan {
     struct Rounded;
     struct Scratch;
     struct Step;
-    Slot find(const std::string& name);
-    void add(const std::string& name, Packed* packed, std::vector<float>* vector,
-             std::vector<Index> shape, bool is_element);
+    Slot& find(const std::string& name);
+    void add(const std::string& name, Packed* packed, std::vector<Index> shape);
+    void add(const std::string& name, std::vector<float>* vector, std::vector<Index> shape);
+    void load_packed(const Slot& slot, Element type, const void* data, const float* importance);
+    template <class F> void each_packed(F f) const;
     void make_layer(Layer& layer, const std::string& prefix);
     void grow(Index rows);
 
@@ -149,8 +175,7 @@ class Plan {
     Pool pool_;
     std::vector<Layer> layers_;
     std::vector<float> final_norm_, inverse_;
-    Packed head_;
-    std::vector<unsigned char> embed_;  // (V, D) E of an untied model
+    Packed head_, embed_;  // a tied model has no embed_
     std::vector<Slot> slots_;
     std::unique_ptr<Scratch> scratch_;
 

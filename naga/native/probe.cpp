@@ -9,6 +9,7 @@
 
 #include "plan.hpp"
 #include "pool.hpp"
+#include "read.hpp"
 
 namespace naga {
 namespace {
@@ -19,7 +20,7 @@ constexpr int READ_PASSES = 9;
 constexpr int PRODUCT_PASSES = 16;
 constexpr double PRODUCT_SECONDS = 0.1;  // at least; a core needs some time to its full clock
 // A panel's weights, inputs and results: some 200 kB in float32, less than any core's own cache.
-constexpr Index ROWS = 96, DEPTH = 256, PANELS = 2;
+constexpr Index ROWS = 96, DEPTH = 256, COLUMNS = 64;
 
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -38,25 +39,9 @@ template <class Work> double seconds_of(Pool& pool, Work work) {
     return seconds;
 }
 
-constexpr Index WORDS = 8;
 struct Line {
-    std::uint64_t words[WORDS];
+    std::uint64_t words[8];
 };
-
-// Sums, so that no load can be left out; independent ones, so that none waits for another.
-std::uint64_t sum_lines(const Line* lines, Index count) {
-    std::uint64_t sums[4][WORDS] = {};
-    Index i = 0;
-    for (; i + 4 <= count; i += 4)
-        for (Index k = 0; k < 4; ++k)
-            for (Index w = 0; w < WORDS; ++w) sums[k][w] += lines[i + k].words[w];
-    for (; i < count; ++i)
-        for (Index w = 0; w < WORDS; ++w) sums[0][w] += lines[i].words[w];
-    std::uint64_t total = 0;
-    for (const auto& part : sums)
-        for (std::uint64_t sum : part) total += sum;
-    return total;
-}
 
 // One thread's operands.
 struct Operands {
@@ -65,16 +50,16 @@ struct Operands {
 };
 
 void fill(Operands& operands, const Kernels& kernels) {
-    Index columns = PANELS * kernels.panel;
     operands.x.assign(std::size_t(ROWS * DEPTH), 0);
-    operands.y.assign(std::size_t(ROWS * columns), 0);
-    std::vector<float> weight(static_cast<std::size_t>(columns * DEPTH));
+    operands.y.assign(std::size_t(ROWS * COLUMNS), 0);
+    std::vector<float> weight(static_cast<std::size_t>(COLUMNS * DEPTH));
     // 0.5 in both dtypes: two bfloat16 of it are one word.
     std::uint32_t half = kernels.element == Element::float32 ? 0x3f000000u : 0x3f003f00u;
     for (std::vector<float>* values : {&operands.x, &weight})
         for (float& value : *values) std::memcpy(&value, &half, 4);
-    operands.weight.allocate(kernels, columns, DEPTH);
-    operands.weight.fill(kernels, weight.data());
+    operands.weight.shape(kernels, COLUMNS, DEPTH);
+    operands.weight.own();
+    operands.weight.fill(kernels, weight.data(), nullptr, 0, operands.weight.panels());
 }
 
 }  // namespace
@@ -93,7 +78,8 @@ double read_bandwidth(Index bytes, int threads) {
     double best = std::numeric_limits<double>::infinity();
     for (int pass = 0; pass < READ_PASSES; ++pass)
         best = std::min(best, seconds_of(pool, [&](Team& team) {
-                            sink += sum_lines(part(team), length(team));
+                            sink += read_words(part(team),
+                                               std::size_t(length(team)) * sizeof(Line));
                         }));
     return double(count) * sizeof(Line) / best;
 }
@@ -104,15 +90,15 @@ double product_peak(const Kernels& kernels, int threads) {
     for (Operands& own : operands) fill(own, kernels);
     auto multiply = [&](Team& team) {
         Operands& own = operands[std::size_t(team.rank)];
-        Index columns = PANELS * kernels.panel;
-        Product product{own.x.data(), DEPTH, ROWS, &own.weight.matrix(), own.y.data(), columns};
-        for (int i = 0; i < PRODUCT_PASSES; ++i) kernels.product(product, 0, PANELS);
+        Product product{own.x.data(), DEPTH, ROWS, &own.weight.matrix(), own.y.data(), COLUMNS};
+        for (int i = 0; i < PRODUCT_PASSES; ++i)
+            kernels.product(product, 0, own.weight.panels());
     };
     double best = std::numeric_limits<double>::infinity();
     Clock::time_point start = Clock::now();
     for (int pass = 0; pass < PRODUCT_PASSES || seconds_since(start) < PRODUCT_SECONDS; ++pass)
         best = std::min(best, seconds_of(pool, multiply));
-    double products = double(PRODUCT_PASSES) * ROWS * DEPTH * double(PANELS * kernels.panel);
+    double products = double(PRODUCT_PASSES) * ROWS * DEPTH * COLUMNS;
     return 2 * products * threads / best;
 }
 

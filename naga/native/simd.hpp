@@ -37,6 +37,19 @@ inline bfloat16 to_bfloat16(float x) {
 inline void narrow(float x, float& out) { out = x; }
 inline void narrow(float x, bfloat16& out) { out = to_bfloat16(x); }
 
+#if defined(__AVX2__)
+inline float sum_eight(__m256 x) {
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+inline float largest_eight(__m256 x) {
+    __m128 four = _mm_max_ps(_mm256_extractf128_ps(x, 1), _mm256_castps256_ps128(x));
+    __m128 two = _mm_max_ps(_mm_movehl_ps(four, four), four);
+    return _mm_cvtss_f32(_mm_max_ss(_mm_movehdup_ps(two), two));
+}
+#endif
+
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
 
 struct Floats {
@@ -110,7 +123,9 @@ inline Bytes low_halves(Bytes x) { return {_mm512_and_si512(x.v, _mm512_set1_epi
 inline Bytes high_halves(Bytes x) {
     return {_mm512_and_si512(_mm512_srli_epi16(x.v, 4), _mm512_set1_epi8(15))};
 }
-// Adds, in each lane, four unsigned bytes times four signed ones; exact.
+// Adds, in each lane, four weights times four signed bytes; exact. Weights are stored as w + 128:
+// with DOT_UNSIGNED it is the stored bytes that are multiplied.
+constexpr bool DOT_UNSIGNED = true;
 inline Sums dot(Sums sums, Bytes u, Bytes s) {
 #if defined(__AVX512VNNI__)
     return {_mm512_dpbusd_epi32(sums.v, u.v, s.v)};
@@ -121,7 +136,25 @@ inline Sums dot(Sums sums, Bytes u, Bytes s) {
     return {_mm512_add_epi32(sums.v, _mm512_add_epi32(first, second))};
 #endif
 }
+// Adds four unsigned bytes below 16 times four signed ones: two such products fit 16 bits.
+inline Sums dot_halves(Sums sums, Bytes u, Bytes s) {
+#if defined(__AVX512VNNI__)
+    return dot(sums, u, s);
+#else
+    __m512i pairs = _mm512_maddubs_epi16(u.v, s.v);
+    return {_mm512_add_epi32(sums.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+#endif
+}
 inline Floats to_floats(Sums x) { return {_mm512_cvtepi32_ps(x.v)}; }
+// Whole numbers within int8; whatever is not finite becomes some byte.
+inline void store_bytes(std::int8_t* p, Floats x) {
+    _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x.v)));
+}
+
+inline __m256 lower(Floats x) { return _mm512_castps512_ps256(x.v); }
+inline __m256 upper(Floats x) { return _mm512_extractf32x8_ps(x.v, 1); }
+inline float sum(Floats x) { return sum_eight(_mm256_add_ps(lower(x), upper(x))); }
+inline float largest(Floats x) { return largest_eight(_mm256_max_ps(upper(x), lower(x))); }
 
 #elif defined(__AVX2__) && defined(__FMA__)
 
@@ -211,13 +244,27 @@ inline Bytes low_halves(Bytes x) { return {_mm256_and_si256(x.v, _mm256_set1_epi
 inline Bytes high_halves(Bytes x) {
     return {_mm256_and_si256(_mm256_srli_epi16(x.v, 4), _mm256_set1_epi8(15))};
 }
+constexpr bool DOT_UNSIGNED = false;
 inline Sums dot(Sums sums, Bytes u, Bytes s) {
-    __m256i first = _mm256_madd_epi16(_mm256_and_si256(u.v, _mm256_set1_epi16(255)),
-                                      _mm256_srai_epi16(_mm256_slli_epi16(s.v, 8), 8));
-    __m256i second = _mm256_madd_epi16(_mm256_srli_epi16(u.v, 8), _mm256_srai_epi16(s.v, 8));
-    return {_mm256_add_epi32(sums.v, _mm256_add_epi32(first, second))};
+    // Two products fit 16 bits, though the unsigned factor is -128 without its sign.
+    __m256i w = _mm256_xor_si256(u.v, _mm256_set1_epi8(-128));
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(s.v, w));
+    return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))};
+}
+inline Sums dot_halves(Sums sums, Bytes u, Bytes s) {
+    __m256i pairs = _mm256_maddubs_epi16(u.v, s.v);
+    return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))};
 }
 inline Floats to_floats(Sums x) { return {_mm256_cvtepi32_ps(x.v)}; }
+inline void store_bytes(std::int8_t* p, Floats x) {
+    __m256i words = _mm256_cvtps_epi32(x.v);
+    __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(words),
+                                     _mm256_extracti128_si256(words, 1));
+    _mm_storel_epi64((__m128i*)p, _mm_packs_epi16(halves, halves));
+}
+
+inline float sum(Floats x) { return sum_eight(x.v); }
+inline float largest(Floats x) { return largest_eight(x.v); }
 
 #else
 
@@ -285,11 +332,24 @@ inline Bytes high_halves(Bytes x) {
     for (auto& byte : x.v) byte >>= 4;
     return x;
 }
+constexpr bool DOT_UNSIGNED = true;
 inline Sums dot(Sums sums, Bytes u, Bytes s) {
     for (int i = 0; i < 16; ++i) sums.v[i / 4] += int(u.v[i]) * std::int8_t(s.v[i]);
     return sums;
 }
+inline Sums dot_halves(Sums sums, Bytes u, Bytes s) { return dot(sums, u, s); }
 inline Floats to_floats(Sums x) { return each([&](int i) { return float(x.v[i]); }); }
+inline void store_bytes(std::int8_t* p, Floats x) {
+    for (int i = 0; i < 4; ++i) p[i] = std::isfinite(x.v[i]) ? std::int8_t(x.v[i]) : 0;
+}
+
+// The sum of all lanes, halves upon halves, in one order.
+inline float sum(Floats x) { return (x.v[0] + x.v[2]) + (x.v[1] + x.v[3]); }
+// Of lanes without NaN, the largest.
+inline float largest(Floats x) {
+    auto larger = [](float a, float b) { return a > b ? a : b; };
+    return larger(larger(x.v[0], x.v[2]), larger(x.v[1], x.v[3]));
+}
 
 #endif
 
@@ -300,22 +360,6 @@ template <class E> inline Floats rounded(Floats x) {
     E lanes[Floats::width];
     store(lanes, x);
     return load(lanes);
-}
-
-// The sum of all lanes, halves upon halves, in one order.
-inline float sum(Floats x) {
-    float lanes[Floats::width];
-    store(lanes, x);
-    for (int half = Floats::width / 2; half; half /= 2)
-        for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-    return lanes[0];
-}
-inline float largest(Floats x) {
-    float lanes[Floats::width];
-    store(lanes, x);
-    float most = lanes[0];
-    for (int i = 1; i < Floats::width; ++i) most = lanes[i] > most ? lanes[i] : most;
-    return most;
 }
 
 // e^x to about one unit in the last place: 2^n · e^r with |r| <= ln 2 / 2 (coefficients of Cephes).

@@ -3,6 +3,7 @@
 #include "simd.hpp"
 
 #include "../ops/linear/cpu.cpp"
+#include "../ops/linear/packing.cpp"
 #include "../ops/linear/quantised.cpp"
 #include "../ops/norm/cpu.cpp"
 #include "../ops/conv1d/cpu.cpp"

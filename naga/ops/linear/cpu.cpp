@@ -33,11 +33,14 @@ template <class E> Index place(Index n, Index k, Index columns) {
     return panel + (k / together * PANEL + n % PANEL) * together + k % together;
 }
 
-template <class E> void pack(const void* weight, Index rows, Index columns, void* packed) {
+// Panels [first, last).
+template <class E>
+void pack(const void* weight, Index rows, Index columns, Index first, Index last, void* packed) {
     const E* from = static_cast<const E*>(weight);
     E* to = static_cast<E*>(packed);
-    std::memset(packed, 0, packed_bytes<E>(rows, columns));
-    for (Index n = 0; n < rows; ++n)
+    const Index panel = PANEL * depth_of<E>(columns);
+    std::memset(to + first * panel, 0, std::size_t((last - first) * panel) * sizeof(E));
+    for (Index n = first * PANEL; n < rows && n < last * PANEL; ++n)
         for (Index k = 0; k < columns; ++k) to[place<E>(n, k, columns)] = from[n * columns + k];
 }
 

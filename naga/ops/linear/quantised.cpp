@@ -1,121 +1,66 @@
 // Products with int8 and int4 weights: whole numbers within a group, float32 across groups.
 //
-// A panel holds PANEL columns of y. For each group of K it stores PANEL scales (bfloat16), then the
-// weights as unsigned bytes w + OFFSET, four of K in a lane: (group / 4, PANEL, 4); int4 holds two
-// such planes in the halves of one. Rows of x are rounded to int8 with one float32 scale a group.
-// Sums within a group are exact integers, groups are added in order: a row's bits depend on nothing
-// but the row. Included after linear's cpu.cpp.
-
-#include <limits>
+// Rows of x are rounded to int8 with one float32 scale for each group of K. Sums within a group are
+// exact integers, groups are added in their order: a row's bits depend on nothing but the row.
+// Weights lie as packing.cpp says. Included after it and linear's cpu.cpp.
+//
+// What a group costs beside its products decides how near int8 comes to the peak. On AVX-512 with
+// VNNI a processor has two pipes for products of 512 bits or one, and VPDPBUSD, float products and
+// fused ones all go through them. A group of 32 takes eight VPDPBUSD an accumulator; beside them
+// are left the product of both scales and one fused product-sum: 8 of 10 slots do the work, with
+// groups of 64 and 128 it is 16 of 18 and 32 of 34. All else is kept off those pipes: the
+// correction for unsigned weights is where an accumulator starts, broadcast from memory as
+// `quantise` left it; bytes of x are broadcast by the load ports, once for both vectors of a panel.
 
 namespace naga {
 namespace NAGA_ISA {
 namespace quantised_detail {
 
-constexpr int VECTORS = 2;
+using packing_detail::PANEL;
+
+// A panel is computed in BLOCKS of VECTORS, one block after the other in each group: on AVX2 a
+// block is the half of every plane, a whole cache line.
+constexpr int VECTORS = 2, BLOCKS = int(PANEL) / (VECTORS * Floats::width);
 #if defined(__AVX512F__)
-constexpr int TILE = 6;
+constexpr int TILE = 6;  // 12 sums, 12 totals, 4 halves of weights, 1 input: 29 of 32 registers
 #else
-constexpr int TILE = 2;
+constexpr int TILE = 4;  // 8 sums, 4 weights, 1 input, 1 product: 14 of 16; totals lie in memory
 #endif
-constexpr Index PANEL = VECTORS * Floats::width;
+// Of K in one unrolled step; groups are whole multiples of it.
+constexpr Index STEP = 32;
 
-constexpr Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
-inline Index groups_of(const Matrix& m) { return divide_up(m.columns, m.group); }
-inline Index plane_bytes() { return PANEL * 4; }
-inline Index planes_of(const Matrix& m) { return m.group / (m.format == Format::int4 ? 8 : 4); }
-// Scales and planes of one group of one panel.
-inline Index group_bytes(const Matrix& m) { return 2 * PANEL + planes_of(m) * plane_bytes(); }
-inline Index panel_bytes(const Matrix& m) { return groups_of(m) * group_bytes(m); }
-inline int offset_of(Format format) { return format == Format::int4 ? 8 : 128; }
-
-// Where W[n][k] lies within its group: its byte, and its half of it.
-struct Place {
-    Index byte;
-    bool high;
-};
-inline Place place(const Matrix& m, Index n, Index k) {
-    Index quad = k / 4, plane = quad;
-    if (m.format == Format::int4) plane = quad / 2;
-    return {2 * PANEL + plane * plane_bytes() + n * 4 + k % 4,
-            m.format == Format::int4 && quad % 2 == 1};
-}
-
-// The scale of some weights: int8 maps the largest to 127, int4 the one of largest size to -8.
-template <class E> bfloat16 scale_of(const E* weights, Index count, Format format) {
-    float largest = 0;
-    for (Index k = 0; k < count; ++k)
-        if (std::fabs(widen(weights[k])) > std::fabs(largest)) largest = widen(weights[k]);
-    return to_bfloat16(format == Format::int4 ? largest / -8 : std::fabs(largest) / 127);
-}
-
-inline int whole(float weight, float scale, Format format) {
-    if (scale == 0) return 0;
-    int most = format == Format::int4 ? 7 : 127, least = format == Format::int4 ? -8 : -127;
-    float nearest = std::nearbyint(weight / scale);
-    return nearest > most ? most : nearest < least ? least : int(nearest);
-}
-
-template <class E>
-void pack_group(const E* weights, Index count, const Matrix& m, Index n, std::uint8_t* group) {
-    bfloat16 scale = scale_of(weights, count, m.format);
-    std::memcpy(group + 2 * n, &scale, 2);
-    for (Index k = 0; k < m.group; ++k) {
-        int value = k < count ? whole(widen(weights[k]), widen(scale), m.format) : 0;
-        Place at = place(m, n, k);
-        group[at.byte] |= std::uint8_t((value + offset_of(m.format)) << (at.high ? 4 : 0));
-    }
-}
-
-template <class E> void pack(const E* weight, const Matrix& m, std::uint8_t* packed) {
-    std::memset(packed, 0, std::size_t(divide_up(m.rows, PANEL) * panel_bytes(m)));
-    for (Index n = 0; n < m.rows; ++n)
-        for (Index g = 0; g < groups_of(m); ++g) {
-            Index first = g * m.group, left = m.columns - first;
-            pack_group(weight + n * m.columns + first, left < m.group ? left : m.group, m,
-                       n % PANEL, packed + n / PANEL * panel_bytes(m) + g * group_bytes(m));
-        }
-}
-
-template <class E> void packed_row(const Matrix& m, Index row, E* out) {
-    const std::uint8_t* panel = static_cast<const std::uint8_t*>(m.data) +
-                                row / PANEL * panel_bytes(m);
-    for (Index k = 0; k < m.columns; ++k) {
-        const std::uint8_t* group = panel + k / m.group * group_bytes(m);
-        bfloat16 scale;
-        std::memcpy(&scale, group + row % PANEL * 2, 2);
-        Place at = place(m, row % PANEL, k % m.group);
-        int stored = group[at.byte];
-        if (m.format == Format::int4) stored = at.high ? stored >> 4 : stored & 15;
-        narrow(float(stored - offset_of(m.format)) * widen(scale), out[k]);
-    }
-}
+template <int ROWS> using Totals = Floats[BLOCKS][ROWS][VECTORS];
+template <int ROWS> using Tile = Sums[ROWS][VECTORS];
 
 template <class E>
 void quantise_group(const E* x, Index count, Index group, std::int8_t* values, float& scale,
                     std::int32_t& total) {
-    float peak = 0;
-    bool finite = true;
-    for (Index k = 0; k < count; ++k) {
-        float size = std::fabs(widen(x[k]));
-        finite &= size <= std::numeric_limits<float>::max();
-        peak = size > peak ? size : peak;
-    }
+    Floats peaks = zeros();
+    for_vectors(count, [&](Index k, int lanes) {
+        Floats some = load_some(x + k, lanes);
+        peaks = max(max(some, zeros() - some), peaks);
+    });
+    const float peak = largest(peaks);
+    // Below, 127 / peak would be infinite: such a group is zero. So is an infinite one; but zero
+    // times what is not finite is NaN, and so is the sum of all.
+    const Floats inverse = broadcast(peak > packing_detail::LEAST ? 127 / peak : 0);
+    Floats sums = zeros();
+    if (count < group) std::memset(values, 0, std::size_t(group));
+    for_vectors(count, [&](Index k, int lanes) {
+        Floats whole = round(load_some(x + k, lanes) * inverse);
+        sums = sums + whole;
+        store_bytes(values + k, whole);
+    });
+    const float found = sum(sums);
+    const bool finite = found == found;
     scale = finite ? peak / 127 : std::numeric_limits<float>::quiet_NaN();
-    // Below, 127 / peak would be infinite: such a group is zero.
-    float inverse = finite && peak > 1e-30f ? 127 / peak : 0;
-    total = 0;
-    for (Index k = 0; k < group; ++k) {
-        float nearest = k < count && inverse > 0 ? std::nearbyint(widen(x[k]) * inverse) : 0;
-        values[k] = std::int8_t(nearest);
-        total += values[k];
-    }
+    total = finite ? -128 * std::int32_t(found) : 0;
 }
 
 template <class E>
 void quantise(const void* x, Index x_stride, Index columns, Index group, Index first, Index last,
               const Quantised& out) {
-    Index groups = divide_up(columns, group);
+    const Index groups = packing_detail::divide_up(columns, group);
     for (Index row = first; row < last; ++row)
         for (Index g = 0; g < groups; ++g) {
             Index left = columns - g * group, at = row * groups + g;
@@ -125,70 +70,108 @@ void quantise(const void* x, Index x_stride, Index columns, Index group, Index f
         }
 }
 
-// Adds one plane of four of K, or in int4 two of them.
-template <int ROWS, Format FORMAT>
-inline void add_plane(const std::uint8_t* plane, const std::int8_t* const (&rows)[ROWS],
-                      Sums (&sums)[ROWS][VECTORS]) {
-    for (int v = 0; v < VECTORS; ++v) {
-        Bytes weights = load_bytes(plane + v * Floats::width * 4);
-        if (FORMAT == Format::int8) {
-            for (int r = 0; r < ROWS; ++r)
-                sums[r][v] = dot(sums[r][v], weights, broadcast_bytes(rows[r]));
-            continue;
-        }
-        Bytes low = low_halves(weights), high = high_halves(weights);
+// Adds STEP of K to one block of sums: `planes` at the block's first column, rows of x by `stride`.
+template <int ROWS>
+inline void add_int8(const std::uint8_t* planes, const std::int8_t* x, Index stride,
+                     Tile<ROWS>& sums) {
+#pragma GCC unroll 8
+    for (Index p = 0; p < STEP / 4; ++p) {
+        Bytes weights[VECTORS];
+        for (int v = 0; v < VECTORS; ++v)
+            weights[v] = load_bytes(planes + p * 4 * PANEL + v * 4 * Floats::width);
         for (int r = 0; r < ROWS; ++r) {
-            sums[r][v] = dot(sums[r][v], low, broadcast_bytes(rows[r]));
-            sums[r][v] = dot(sums[r][v], high, broadcast_bytes(rows[r] + 4));
+            Bytes four = broadcast_bytes(x + r * stride + 4 * p);
+            for (int v = 0; v < VECTORS; ++v) sums[r][v] = dot(sums[r][v], weights[v], four);
         }
     }
 }
 
-template <int ROWS, Format FORMAT>
-void accumulate(const Product& product, Index row, const std::uint8_t* panel,
-                Floats (&totals)[ROWS][VECTORS]) {
-    const Matrix& m = *product.matrix;
-    const Index groups = groups_of(m), planes = planes_of(m);
-    constexpr int step = FORMAT == Format::int4 ? 8 : 4, offset = FORMAT == Format::int4 ? 8 : 128;
-    for (Index g = 0; g < groups; ++g, panel += group_bytes(m)) {
-        const std::int8_t* rows[ROWS];
-        Sums sums[ROWS][VECTORS];
-        for (int r = 0; r < ROWS; ++r) {
-            Index at = (row + r) * groups + g;
-            rows[r] = product.quantised.values + at * m.group;
-            Sums start = sums_of(-offset * product.quantised.totals[at]);
-            for (int v = 0; v < VECTORS; ++v) sums[r][v] = start;
-        }
-        const std::uint8_t* plane = panel + 2 * PANEL;
-        for (Index p = 0; p < planes; ++p, plane += plane_bytes()) {
-            add_plane<ROWS, FORMAT>(plane, rows, sums);
-            for (int r = 0; r < ROWS; ++r) rows[r] += step;
-        }
+template <int ROWS>
+inline void add_int4(const std::uint8_t* planes, const std::int8_t* x, Index stride,
+                     Tile<ROWS>& sums) {
+#pragma GCC unroll 4
+    for (Index p = 0; p < STEP / 8; ++p) {
+        Bytes low[VECTORS], high[VECTORS];
         for (int v = 0; v < VECTORS; ++v) {
-            const bfloat16* scales = reinterpret_cast<const bfloat16*>(panel) + v * Floats::width;
-            Floats weight_scale = load(scales);
-            for (int r = 0; r < ROWS; ++r) {
-                Floats scale = weight_scale *
-                               broadcast(product.quantised.scales[(row + r) * groups + g]);
-                totals[r][v] = fma(to_floats(sums[r][v]), scale, totals[r][v]);
-            }
+            Bytes weights = load_bytes(planes + p * 4 * PANEL + v * 4 * Floats::width);
+            low[v] = low_halves(weights);
+            high[v] = high_halves(weights);
+        }
+        for (int r = 0; r < ROWS; ++r) {
+            Bytes four = broadcast_bytes(x + r * stride + 8 * p);
+            for (int v = 0; v < VECTORS; ++v) sums[r][v] = dot_halves(sums[r][v], low[v], four);
+            four = broadcast_bytes(x + r * stride + 8 * p + 4);
+            for (int v = 0; v < VECTORS; ++v) sums[r][v] = dot_halves(sums[r][v], high[v], four);
         }
     }
+}
+
+// What a sum of stored bytes begins with, so that it ends as one of weights.
+template <Format FORMAT> inline Sums start_of(const std::int32_t& total) {
+    if (FORMAT == Format::int4) return sums_of(total / 16);
+    return sums_of(DOT_UNSIGNED ? total : 0);
+}
+
+// Scales of one vector of columns; packed weights may lie at any address.
+inline Floats scales_at(const std::uint8_t* group, Index column) {
+    bfloat16 scales[Floats::width];
+    std::memcpy(scales, group + 2 * column, sizeof scales);
+    return load(scales);
+}
+
+template <int ROWS, Format FORMAT>
+void accumulate(const Product& product, Index row, const std::uint8_t* panel, Totals<ROWS>& out) {
+    const Matrix& m = *product.matrix;
+    const Index groups = packing_detail::groups_of(m), stride = groups * m.group;
+    constexpr bool int4 = FORMAT == Format::int4;
+    constexpr Index step_bytes = STEP / (int4 ? 8 : 4) * packing_detail::PLANE_BYTES;
+    const std::int8_t* x = product.quantised.values + row * stride;
+    const float* scales = product.quantised.scales + row * groups;
+    const std::int32_t* starts = product.quantised.totals + row * groups;
+    // A copy stays in registers; what a reference names is stored at every group.
+    Totals<ROWS> totals;
+    for (auto& block : totals)
+        for (auto& vectors : block)
+            for (Floats& total : vectors) total = zeros();
+    for (Index g = 0; g < groups; ++g, ++scales, ++starts) {
+        const std::uint8_t* planes = panel + packing_detail::SCALE_BYTES;
+        for (int b = 0; b < BLOCKS; ++b) {
+            const Index column = b * VECTORS * Floats::width;
+            Tile<ROWS> sums;
+            for (int r = 0; r < ROWS; ++r) {
+                Sums start = start_of<FORMAT>(starts[r * groups]);
+                for (int v = 0; v < VECTORS; ++v) sums[r][v] = start;
+            }
+            for (Index k = 0; k < m.group; k += STEP) {
+                const std::uint8_t* from = planes + k / STEP * step_bytes + 4 * column;
+                if constexpr (int4) add_int4<ROWS>(from, x + k, stride, sums);
+                else add_int8<ROWS>(from, x + k, stride, sums);
+            }
+            for (int v = 0; v < VECTORS; ++v) {
+                Floats own = scales_at(panel, column + v * Floats::width);
+                for (int r = 0; r < ROWS; ++r)
+                    totals[b][r][v] = fma(to_floats(sums[r][v]),
+                                          own * broadcast(scales[r * groups]), totals[b][r][v]);
+            }
+        }
+        x += m.group;
+        panel = planes + m.group / STEP * step_bytes;
+    }
+    std::memcpy(&out, &totals, sizeof totals);
 }
 
 template <class E, int ROWS> void tile(const Product& product, Index row, Index panel) {
     const Matrix& m = *product.matrix;
-    const std::uint8_t* data = static_cast<const std::uint8_t*>(m.data) + panel * panel_bytes(m);
-    Floats totals[ROWS][VECTORS];
-    for (int r = 0; r < ROWS; ++r)
-        for (int v = 0; v < VECTORS; ++v) totals[r][v] = zeros();
+    const std::uint8_t* data = static_cast<const std::uint8_t*>(m.data) +
+                               panel * packing_detail::panel_bytes(m);
+    Totals<ROWS> totals;
     if (m.format == Format::int4) accumulate<ROWS, Format::int4>(product, row, data, totals);
     else accumulate<ROWS, Format::int8>(product, row, data, totals);
     for (int r = 0; r < ROWS; ++r)
-        for (int v = 0; v < VECTORS; ++v) {
-            Index column = panel * PANEL + v * Floats::width, left = m.rows - column;
+        for (int i = 0; i < BLOCKS * VECTORS; ++i) {
+            Index column = panel * PANEL + i * Floats::width, left = m.rows - column;
             if (left > 0)
-                linear_detail::put<E>(product, row + r, column, totals[r][v],
+                linear_detail::put<E>(product, row + r, column, totals[i / VECTORS][r][i % VECTORS],
                                       int(left < Floats::width ? left : Floats::width));
         }
 }
@@ -213,23 +196,26 @@ namespace linear_choice {
 inline bool quantised(const Matrix& m) { return m.format != Format::element; }
 
 inline Index panels(const Matrix& m) {
-    Index columns = quantised(m) ? quantised_detail::PANEL : linear_detail::PANEL;
-    return quantised_detail::divide_up(m.rows, columns);
+    return quantised(m) ? packing_detail::panels_of(m) : linear_detail::panels_of(m.rows);
 }
 
 template <class E> std::size_t packed_bytes(const Matrix& m) {
     if (!quantised(m)) return linear_detail::packed_bytes<E>(m.rows, m.columns);
-    return std::size_t(panels(m) * quantised_detail::panel_bytes(m));
+    return std::size_t(packing_detail::panels_of(m) * packing_detail::panel_bytes(m));
 }
 
-template <class E> void pack(const void* weight, const Matrix& m, void* packed) {
-    if (!quantised(m)) return linear_detail::pack<E>(weight, m.rows, m.columns, packed);
-    quantised_detail::pack(static_cast<const E*>(weight), m, static_cast<std::uint8_t*>(packed));
+template <class E>
+void pack(const void* weight, const float* importance, const Matrix& m, Index first, Index last,
+          void* packed) {
+    if (!quantised(m))
+        return linear_detail::pack<E>(weight, m.rows, m.columns, first, last, packed);
+    packing_detail::pack(static_cast<const E*>(weight), importance, m, first, last,
+                         static_cast<std::uint8_t*>(packed));
 }
 
 template <class E> void packed_row(const Matrix& m, Index row, void* out) {
     if (!quantised(m)) return linear_detail::packed_row<E>(m, row, out);
-    quantised_detail::packed_row(m, row, static_cast<E*>(out));
+    packing_detail::packed_row(m, row, static_cast<E*>(out));
 }
 
 template <class E> void product(const Product& product, Index first, Index last) {
@@ -240,7 +226,6 @@ template <class E> void product(const Product& product, Index first, Index last)
 }  // namespace linear_choice
 
 template <class E> void fill_linear(Kernels& table) {
-    table.panel = linear_detail::PANEL;
     table.panels = linear_choice::panels;
     table.packed_bytes = linear_choice::packed_bytes<E>;
     table.pack = linear_choice::pack<E>;
