@@ -19,7 +19,8 @@ from naga.bench.commands import app as bench_app
 from naga.config.base import Config, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from naga.config.model import ModelConfig
     from naga.config.serve import EngineConfig
@@ -45,7 +46,17 @@ MaxTokens = Annotated[int, typer.Option(help="Longest answer, in tokens. 回答�
 Temperature = Annotated[float, typer.Option(help="0 picks the likeliest token. 采样温度")]
 TopP = Annotated[float, typer.Option(help="Sample from this much probability. 核采样")]
 Seed = Annotated[int, typer.Option(help="Same seed, same answer. 随机种子")]
-DtypeOption = Annotated[Dtype, typer.Option(help="Compute dtype. 计算精度")]
+DtypeOption = Annotated[
+    Dtype | None, typer.Option(help="Compute dtype; default: the checkpoint's own. 计算精度")
+]
+WeightsOption = Annotated[
+    Literal["int8", "int4"] | None,
+    typer.Option(help="Quantise weights while loading. 加载时量化权重"),
+]
+KvOption = Annotated[
+    Literal["int8"] | None,
+    typer.Option(help="Hold keys and values in int8. 用 int8 保存键和值"),
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda. 设备")]
 Backend = Annotated[
     Literal["native", "reference"] | None,
@@ -96,7 +107,9 @@ def serve(
     path: Annotated[Path | None, typer.Argument(help="Checkpoint; default: naga-mini.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on. 监听地址")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 picks a free port. 端口")] = 8000,
-    dtype: DtypeOption = "float32",
+    dtype: DtypeOption = None,
+    weights: WeightsOption = None,
+    kv: KvOption = None,
     device: Device = "cpu",
     backend: Backend = None,
 ) -> None:
@@ -106,7 +119,7 @@ def serve(
     from naga.server.app import serve as run
 
     server = parse_config(ServerConfig, {"host": host, "port": port}, source="naga serve")
-    run(path, _engine_config(dtype, device, backend), server)
+    run(path, _engine_config(dtype, weights, kv, device, backend), server)
 
 
 @app.command()
@@ -118,7 +131,9 @@ def generate(
     top_p: TopP = 1.0,
     seed: Seed = 0,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer.")] = None,
-    dtype: DtypeOption = "float32",
+    dtype: DtypeOption = None,
+    weights: WeightsOption = None,
+    kv: KvOption = None,
     device: Device = "cpu",
     backend: Backend = None,
     thinking: Thinking = True,
@@ -131,7 +146,7 @@ def generate(
 
     text = _read_stdin() if prompt == "-" else prompt
     sampling = _sampling(temperature, top_p, seed, max_tokens, tuple(stop or ()))
-    with open_engine(model, _engine_config(dtype, device, backend)) as engine:
+    with open_engine(model, _engine_config(dtype, weights, kv, device, backend)) as engine:
         if raw:
             request = raw_request(engine.tokenizer, text, sampling)
         else:
@@ -148,7 +163,9 @@ def chat(
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
     seed: Seed = 0,
-    dtype: DtypeOption = "float32",
+    dtype: DtypeOption = None,
+    weights: WeightsOption = None,
+    kv: KvOption = None,
     device: Device = "cpu",
     backend: Backend = None,
     thinking: Thinking = True,
@@ -160,7 +177,7 @@ def chat(
     console = Console(highlight=False)
     sampling = _sampling(temperature, top_p, seed, max_tokens)
     history: list[Message] = []
-    with open_engine(model, _engine_config(dtype, device, backend)) as engine:
+    with open_engine(model, _engine_config(dtype, weights, kv, device, backend)) as engine:
         console.print(f"{model.resolve().name} · Ctrl-D ends 结束", style="dim")
         while (line := _ask(console)) is not None:
             asked = [*history, Message(role="user", content=line)]
@@ -219,7 +236,9 @@ def evaluate(
     seed: Seed = 0,
     max_tokens: MaxTokens = 512,
     thinking: Thinking = True,
-    dtype: DtypeOption = "float32",
+    dtype: DtypeOption = None,
+    weights: WeightsOption = None,
+    kv: KvOption = None,
     device: Device = "cpu",
     backend: Backend = None,
     documents: Annotated[
@@ -237,7 +256,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Accuracy on held-out problems, with 95 % intervals. 评测."""
-    config = _engine_config(dtype, device, backend)
+    config = _engine_config(dtype, weights, kv, device, backend)
     if perplexity is not None:
         if tasks or documents or samples:
             raise ConfigError("--perplexity runs no tasks: leave out what is for tasks")
@@ -269,6 +288,40 @@ def evaluate(
         print(report.to_json())
     else:
         Console().print(report.table())
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")],
+    out: Annotated[Path, typer.Option(help="Folder to write. 输出目录")],
+    quantize: Annotated[Literal["int8", "int4"], typer.Option(help="Bits of a weight. 量化格式")],
+    group: Annotated[
+        int | None,
+        typer.Option(help="Columns that share a scale: 32 (int4's default), 64, 128. 每组列数"),
+    ] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="Text whose activations choose the scales. 校准文本")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a copy of a checkpoint with quantised weights, for the CPU. 量化模型."""
+    from naga.checkpoint.convert import convert as run
+    from naga.config.load import parse_config
+    from naga.config.quantisation import Quantisation
+    from naga.train.progress import counter
+
+    asked = {"format": quantize} if group is None else {"format": quantize, "group": group}
+    quantisation = parse_config(Quantisation, asked, source="naga convert")
+
+    def progress(total: int) -> "AbstractContextManager[Callable[[], None]]":
+        return counter("steps", Console(stderr=True), verb="quantising", total=total)
+
+    found = run(source, out, quantisation, calibrate, progress=progress)
+    if as_json:
+        print(json.dumps({"path": str(out), **found.to_dict()}, ensure_ascii=False))
+    else:
+        before, after = (size / 1e6 for size in (found.source_bytes, found.num_bytes))
+        print(f"{out}: {found.quantisation}, {before:,.1f} MB -> {after:,.1f} MB")
 
 
 @app.command()
@@ -427,11 +480,23 @@ def _train(run: Any) -> None:
         raise typer.Exit(stopped.exit_code) from None
 
 
-def _engine_config(dtype: Dtype, device: str, backend: str | None) -> "EngineConfig":
+def _engine_config(
+    dtype: Dtype | None,
+    weights: str | None,
+    kv: str | None,
+    device: str,
+    backend: str | None,
+) -> "EngineConfig":
     from naga.config.load import parse_config
     from naga.config.serve import EngineConfig
 
-    given = {"dtype": dtype, "device": device, "backend": backend}
+    given = {
+        "dtype": dtype,
+        "weights": weights,
+        "kv": kv,
+        "device": device,
+        "backend": backend,
+    }
     return parse_config(EngineConfig, given, source="naga")
 
 

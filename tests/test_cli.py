@@ -150,6 +150,15 @@ def test_a_config_of_no_kind_is_refused(naga: Run, tmp_path: Path) -> None:
         ("generate m p q", "Got unexpected extra argument(s) (q)"),
         ("generate m p --max-tokens many", "Invalid value for '--max-tokens'"),
         ("generate m p --dtype int8", "Invalid value for '--dtype'"),
+        ("generate m p --weights int3", "Invalid value for '--weights'"),
+        ("convert /nowhere/m --out m", "Missing option '--quantize'"),
+        ("convert /nowhere/m --quantize int8", "Missing option '--out'"),
+        ("convert /nowhere/m --out m --quantize int2", "Invalid value for '--quantize'"),
+        ("convert /nowhere/m --out m --quantize int8", "/nowhere/m: no such folder"),
+        (
+            "convert /nowhere/m --out m --quantize int8 --group 48",
+            "naga convert: group: Input should be 32, 64 or 128 (got 48)",
+        ),
         ("generate m p --max-tokens 0", "max_tokens must be at least 1, not 0"),
         ("generate m p --top-p 0", "top_p must be above 0 and at most 1, not 0.0"),
         ("generate m p --temperature nan", "temperature must be finite"),
@@ -277,6 +286,49 @@ def test_tasks_write_makes_conversations(naga: Run, tmp_path: Path) -> None:
     assert all(row["messages"][-1]["role"] == "assistant" for row in rows)
     naga("tasks", "write", tmp_path / "again.jsonl", "--count=12", "--shares=addition=1,counting=2")
     assert (tmp_path / "again.jsonl").read_bytes() == out.read_bytes()
+
+
+def test_a_converted_checkpoint_answers_as_one_quantised_at_load(
+    naga: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "int4"
+    result = naga("convert", checkpoint, "--out", out, "--quantize", "int4", "--json")
+    assert (result.code, result.err) == (0, "")
+    found = json.loads(result.out)
+    assert (found["path"], found["format"], found["group"]) == (str(out), "int4", 32)
+    assert found["calibrated_on"] is None
+    for key, folder in (("num_bytes", out), ("source_bytes", checkpoint)):
+        assert found[key] == (folder / "model.safetensors").stat().st_size
+    flags = ("the rent", "--raw", "--max-tokens=9", "--temperature=1")
+    answers = [
+        naga("generate", path, *flags, *more).out
+        for path, more in ((out, []), (out, ["--weights=int4"]), (checkpoint, ["--weights=int4"]))
+    ]
+    assert answers[0] and len({*answers}) == 1
+    assert naga("inspect", out, "--json").out == naga("inspect", checkpoint, "--json").out
+    for more, message in (
+        (["--weights=int8"], "weights are int4 already, not int8"),
+        (["--backend=reference"], "weights are quantised (int4g32), for the native backend"),
+    ):
+        assert message in refused(naga("generate", out, "p", *more))
+    again = ("--out", tmp_path / "again", "--quantize", "int8")
+    assert "is quantised already (int4g32)" in refused(naga("convert", out, *again))
+    assert "exists already" in refused(naga("convert", checkpoint, "--out", out, *again[2:]))
+
+
+def test_convert_calibrates_on_a_text(naga: Run, checkpoint: Path, tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("The tenant shall pay the rent. 甲方应当支付租金。\n" * 30, encoding="utf-8")
+    flags = ("--quantize=int8", "--group=128", "--calibrate", text)
+    result = naga("convert", checkpoint, "--out", tmp_path / "a", *flags)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"{tmp_path / 'a'}: int8g128, 0.1 MB -> 0.0 MB")
+    found = json.loads(naga("convert", checkpoint, "--out", tmp_path / "b", *flags, "--json").out)
+    assert found["calibrated_on"] == "notes.txt" and found["calibration_tokens"] >= 256
+    text.write_text("short")
+    message = refused(naga("convert", checkpoint, "--out", tmp_path / "c", *flags))
+    assert "too few to calibrate on" in message
+    assert not (tmp_path / "c").exists()
 
 
 def test_tokenizer_train_writes_a_tokenizer(naga: Run, tmp_path: Path) -> None:

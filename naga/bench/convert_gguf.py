@@ -21,14 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from naga.bench.q6_k import quantize_q6_k
-from naga.checkpoint.config import read_layout
 from naga.checkpoint.granitemoehybrid import LAYOUT
 from naga.checkpoint.layout import Shape
-from naga.checkpoint.load import TensorFiles, memory_shapes, meta_model, read_tensors
+from naga.checkpoint.load import StoredModel
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.model.lm import value_dtype
-from naga.runtime import make_runtime
 
 if TYPE_CHECKING:
     from gguf import GGMLQuantizationType, GGUFWriter
@@ -55,22 +53,21 @@ def convert_gguf(
         raise ConfigError(
             "gguf is not installed, and writes the file: pip install 'naga-lm[bench]'"
         )
-    layout, config = read_layout(model)
+    stored = StoredModel(model)
+    config = stored.config
     problem = next(refusals(config), None)
     if problem is not None:
         raise ConfigError(f"{model}: llama.cpp cannot open it: {problem}")
-    weights, shapes = layout.weights(config), memory_shapes(meta_model(config))
-    files = TensorFiles(model)
     partial = out.with_name(f".{out.name}.partial")
     writer = _open_writer(partial, config, kind)
-    for weight in weights:
-        for target in targets(weight.name, config):
-            _announce(writer, target, shapes[weight.name], _type_of(weight.name, config, kind))
+    for name, shape in stored.shapes.items():
+        for target in targets(name, config):
+            _announce(writer, target, shape, _type_of(name, config, kind))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    runtime = make_runtime("cpu", "bfloat16")
-    for name, tensor in read_tensors(files, weights, shapes, runtime):
+    for name in stored.shapes:
+        tensor = stored.read(name).to(value_dtype(name, torch.bfloat16))
         for target in targets(name, config):
             writer.write_tensor_data(encode(target.take(tensor), _type_of(name, config, kind)))
         written()

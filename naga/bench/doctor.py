@@ -103,9 +103,9 @@ class Diagnosis:
 
 NOTE = (
     "Speeds in tokens/s are this machine's limits (batch 1, empty context), not forecasts. "
-    "A model needs its weights, while they are packed a second time, and the engine's pools.\n"
+    "A model needs its weights, the largest twice while it is loaded, and the engine's pools.\n"
     "速度（词元/秒）为本机上限（批大小 1，空上下文），并非预测。"
-    "所需内存：权重（打包时另有一份）与引擎的缓存池。"
+    "所需内存：权重（加载时最大的一个另有一份）与引擎的缓存池。"
 )
 
 

@@ -28,6 +28,7 @@ from naga.bench.limits import (
 )
 from naga.bench.ours import ELEMENTS, dtype_of, weights_of
 from naga.config.model import ModelConfig
+from naga.config.quantisation import Quantisation
 from naga.model.init import initialize
 from naga.model.lm import HybridLM
 from naga.model.native import NativeModel, best_isa, product_peak
@@ -263,7 +264,9 @@ def _native(config: ModelConfig, precision: Precision, threads: int) -> NativeMo
     model = HybridLM(config)
     initialize(model, seed=0)
     dtype = make_runtime("cpu", dtype_of(precision)).dtype
-    return NativeModel(model, dtype, threads, best_isa(), weights_of(precision))
+    weights = weights_of(precision)
+    quantisation = None if weights is None else Quantisation(format=weights)
+    return NativeModel.of(model, dtype, threads, best_isa(), quantisation)
 
 
 def _place(config: ModelConfig, runtime: Runtime, shape: Shape) -> tuple[Batch, StatePool]:

@@ -24,13 +24,15 @@ from naga.bench.rounds import Case, Tokens
 from naga.checkpoint.load import load_model
 from naga.config.base import ConfigError
 from naga.config.load import parse_config
+from naga.config.quantisation import Weights
 from naga.config.serve import EngineConfig
 from naga.config.train import OptimConfig
 from naga.data.packing import PackedBatch
 from naga.data.tokenizer import Tokenizer
+from naga.engine.backend import load_backend
 from naga.engine.engine import Engine
 from naga.engine.request import Output, Request, SamplingParams
-from naga.model.native import NativeModel, Weights, best_isa, product_peak
+from naga.model.native import NativeModel, best_isa, product_peak
 from naga.runtime import Runtime, make_runtime
 from naga.train.optim import make_optimizer, make_trainable
 from naga.train.step import train_step
@@ -57,16 +59,17 @@ def open_sequences(
     """The engine's defaults, with memory for so many sequences, of `tokens` tokens together."""
     asked = {
         "dtype": dtype_of(precision),
+        "backend": "native",
         "max_running": max(USUAL.max_running, sequences),
         "kv_tokens": tokens,
     }
     if weights := weights_of(precision):
         asked["weights"] = weights
     config = parse_config(EngineConfig, asked, source="naga bench")
-    runtime = make_runtime(config.device, config.dtype)
-    loaded = load_model(Path(model), runtime)
-    tokenizer = plain_tokenizer(loaded.config.vocab_size)
-    return EngineSequences(Engine(loaded, tokenizer, config, runtime))
+    backend = load_backend(Path(model), config)
+    assert isinstance(backend.model, NativeModel), "nothing else was asked for"
+    tokenizer = plain_tokenizer(backend.model.config.vocab_size)
+    return EngineSequences(Engine(backend, tokenizer, config), backend.model)
 
 
 def plain_tokenizer(vocab_size: int) -> Tokenizer:
@@ -88,8 +91,9 @@ def extra_tokens(batch: int, prompt_len: int, prefill_chunk: int) -> int:
 class EngineSequences:
     """See sequences.Sequences; the engine must be idle."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, model: NativeModel) -> None:
+        """`model`: what the engine computes with."""
+        self._engine, self._model = engine, model
         self._turnstile = Turnstile([])
         self._names: list[str] = []
 
@@ -132,10 +136,8 @@ class EngineSequences:
 
     def read_weights(self) -> float:
         """Bytes a second of a pass over the very weights that a step reads; between two calls."""
-        model = self._engine.backend
-        assert isinstance(model, NativeModel), "bench asks for no other backend"
         started = perf_counter()
-        count = model.read_weights()
+        count = self._model.read_weights()
         return count / (perf_counter() - started)
 
     def product_peaks(self, names: list[Arithmetic]) -> dict[Arithmetic, float]:

@@ -1,13 +1,16 @@
 """config.json of a checkpoint folder -> ModelConfig, whatever the layout. Imports no torch."""
 
 from pathlib import Path
+from typing import Literal
 
 from naga.checkpoint import granitemoehybrid, nemotron_h
 from naga.checkpoint import naga as naga_layout
 from naga.checkpoint.fields import Fields, read_json
 from naga.checkpoint.layout import Layout
 from naga.config.base import ConfigError
+from naga.config.load import parse_config
 from naga.config.model import ModelConfig
+from naga.config.quantisation import Quantisation
 from naga.model.account import account
 
 CONFIG_FILE = "config.json"
@@ -35,6 +38,23 @@ def read_layout(path: Path) -> tuple[Layout, ModelConfig]:
     if account(config).parameters > MAX_PARAMETERS:
         raise ConfigError(f"{file}: describes more than {MAX_PARAMETERS:.0e} parameters")
     return known[name], config
+
+
+def read_quantisation(path: Path) -> Quantisation | None:
+    """What the weights of a converted checkpoint folder are held in; None for any other folder."""
+    file = _config_file(path)
+    record = read_json(file).get(naga_layout.RECORD)
+    if record is None:
+        return None
+    if not isinstance(record, dict):
+        raise ConfigError(f"{file}: {naga_layout.RECORD} must be an object, not {record!r:.40}")
+    return parse_config(Quantisation, record, f"{file}: {naga_layout.RECORD}")
+
+
+def read_dtype(path: Path) -> Literal["float32", "bfloat16"]:
+    """What a checkpoint folder is meant to be computed in: bfloat16 if it says so, else float32."""
+    data = read_json(_config_file(path))
+    return "bfloat16" if (data.get("dtype") or data.get("torch_dtype")) == "bfloat16" else "float32"
 
 
 def choose_layout(config: ModelConfig) -> str:

@@ -1,21 +1,24 @@
-"""Weights of a checkpoint folder -> HybridLM: safetensors only, memory-mapped, tensor by tensor.
+"""Weights of a checkpoint folder -> tensors, or a HybridLM: safetensors only, one tensor at a time.
 
 Every tensor is named, shaped and typed as expected or nothing is returned: a missing, unexpected,
-misshapen or truncated one is a single ConfigError that names file and tensor. Runs no code from the
-folder. Does not read the tokenizer, and knows no layout: config.py finds it.
+misshapen or truncated one is a single ConfigError that names file and tensor. Files are read, not
+mapped: pages of a mapped one count as this process's memory until they are dropped. Runs no code
+from the folder. Does not read the tokenizer, and knows no layout: config.py finds it. Converted
+folders are quantised.py's.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from naga.checkpoint.config import read_layout
+from naga.checkpoint.config import read_layout, read_quantisation
 from naga.checkpoint.fields import read_json
-from naga.checkpoint.layout import Part, Shape, Weight
+from naga.checkpoint.layout import Part, Shape
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.model.lm import HybridLM, memory_dtype, value_dtype
@@ -23,7 +26,7 @@ from naga.runtime import Runtime
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
-STORED_DTYPES = ("F32", "BF16", "F16")
+DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 
 
 def load_model(path: Path, runtime: Runtime) -> HybridLM:
@@ -31,12 +34,16 @@ def load_model(path: Path, runtime: Runtime) -> HybridLM:
 
     Matrices are in runtime.dtype, the rest in float32 (`memory_dtype`), nothing requires gradients.
     """
-    layout, config = read_layout(path)
-    weights, model = layout.weights(config), meta_model(config)
-    shapes, files = memory_shapes(model), TensorFiles(path)
-    files.expect(part.stored for weight in weights for part in weight.parts(shapes[weight.name]))
-    model.load_state_dict(dict(read_tensors(files, weights, shapes, runtime)), assign=True)
+    stored = StoredModel(path)
+    model = meta_model(stored.config)
+    held = {name: _place(name, tensor, runtime) for name, tensor in stored.tensors()}
+    model.load_state_dict(held, assign=True)
     return model.requires_grad_(False).eval()
+
+
+def _place(name: str, tensor: Tensor, runtime: Runtime) -> Tensor:
+    values = tensor.to(value_dtype(name, runtime.dtype))
+    return values.to(runtime.device, memory_dtype(name, runtime.dtype))
 
 
 def meta_model(config: ModelConfig) -> HybridLM:
@@ -50,27 +57,82 @@ def memory_shapes(model: HybridLM) -> dict[str, Shape]:
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
-def read_tensors(
-    files: "TensorFiles",
-    weights: Iterable[Weight],
-    shapes: Mapping[str, Shape],
-    runtime: Runtime,
-) -> Iterator[tuple[str, Tensor]]:
-    """Each weight under its in-memory name, in the order of the table."""
-    for weight in weights:
-        shape = shapes[weight.name]
-        # Fresh memory, not a view of the mapped file: aligned, and safe from whoever writes there.
-        dtype = memory_dtype(weight.name, runtime.dtype)
-        tensor = torch.empty(shape, dtype=dtype, device=runtime.device)
-        for part in weight.parts(shape):
-            target = tensor if part.index is None else tensor[part.index]
-            stored = files.read(part).view(target.shape)
-            target.copy_(stored.to(value_dtype(weight.name, runtime.dtype)))
-        yield weight.name, tensor
+def check_tensors(config: ModelConfig, tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Some of a model's tensors by their in-memory names; ConfigError for what is none of them."""
+    shapes, found = memory_shapes(meta_model(config)), dict[str, Tensor]()
+    for name, tensor in tensors:
+        if name not in shapes:
+            raise ConfigError(f"{name}: not a tensor of this model")
+        if name in found:
+            raise ConfigError(f"{name}: given twice")
+        if tuple(tensor.shape) != shapes[name]:
+            raise ConfigError(
+                f"{name}: has shape {tuple(tensor.shape)}, the model's has {shapes[name]}"
+            )
+        if not tensor.is_floating_point() or not is_finite(tensor):
+            raise ConfigError(f"{name}: not of finite floating-point numbers")
+        found[name] = tensor
+    return found
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Neither NaN nor infinity; takes no memory."""
+    return all(bound.isfinite() for bound in tensor.detach().aminmax())
+
+
+class StoredModel:
+    """A checkpoint folder that was not converted: its config, and its tensors as they are stored.
+
+    ConfigError if a tensor is missing, or there are others.
+    """
+
+    def __init__(self, path: Path) -> None:
+        layout, self.config = read_layout(path)
+        if quantisation := read_quantisation(path):
+            raise ConfigError(
+                f"{path}: its weights are quantised ({quantisation}), for the native backend "
+                "alone; name the checkpoint that it was converted from"
+            )
+        self._weights = {weight.name: weight for weight in layout.weights(self.config)}
+        self.shapes = memory_shapes(meta_model(self.config))
+        self._files = TensorFiles(path)
+        self._files.expect(part.stored for name in self._weights for part in self._parts(name))
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor under its in-memory name, in the order of the layout's table."""
+        return ((name, self.read(name)) for name in self._weights)
+
+    def read(self, name: str) -> Tensor:
+        """One tensor in its in-memory shape and the dtype it is stored in, in memory of its own."""
+        shape, parts = self.shapes[name], self._parts(name)
+        if parts[0].index is None:
+            return self._files.read(parts[0]).view(shape)
+        first = self._files.read(parts[0])
+        tensor = torch.empty(shape, dtype=first.dtype)
+        tensor[0] = first
+        for part in parts[1:]:
+            tensor[part.index] = self._files.read(part)
+        return tensor
+
+    def _parts(self, name: str) -> list[Part]:
+        return list(self._weights[name].parts(self.shapes[name]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a tensor lies."""
+
+    file: Path
+    dtype: str
+    """As safetensors spells it."""
+    shape: Shape
+    first: int
+    """Byte of the file."""
+    num_bytes: int
 
 
 class TensorFiles:
-    """The safetensors files of a folder, mapped; finds a tensor by its name on disk.
+    """The safetensors files of a folder; finds a tensor by its name on disk.
 
     As for transformers, a single file goes before an index.
     """
@@ -79,14 +141,13 @@ class TensorFiles:
         single, index = folder / WEIGHTS_FILE, folder / INDEX_FILE
         if single.is_file():
             self._listing = single
-            mapped = _open(single)
-            self._places = dict.fromkeys(mapped.keys(), single)
-            self._mapped = {single: mapped}
+            self._places = _read_places(single)
         elif index.is_file():
             self._listing = index
-            self._places = _read_index(index)
-            self._mapped = {shard: _open(shard) for shard in sorted({*self._places.values()})}
-            self._check_shards()
+            listed = _read_index(index)
+            shards = {shard: _read_places(shard) for shard in sorted({*listed.values()})}
+            self._check_shards(listed, shards)
+            self._places = {name: shards[shard][name] for name, shard in listed.items()}
         else:
             raise ConfigError(f"{single}: no such file, and no {INDEX_FILE}; naga reads no others")
 
@@ -99,41 +160,68 @@ class TensorFiles:
         if others:
             first = min(others)
             more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
-            raise ConfigError(f"{others[first]}: tensor {first}{more} is not of this model")
+            raise ConfigError(f"{others[first].file}: tensor {first}{more} is not of this model")
+
+    def find(self, name: str, shape: Shape, dtypes: Iterable[str] = DTYPES) -> Place:
+        """Where a tensor lies; ConfigError if it has another shape or dtype."""
+        place = self._places[name]
+        if place.shape != shape:
+            raise ConfigError(
+                f"{place.file}: tensor {name} has shape {place.shape}, the config says {shape}"
+            )
+        if place.dtype not in dtypes:
+            known = ", ".join(dtypes)
+            raise ConfigError(f"{place.file}: tensor {name} is {place.dtype}; naga reads {known}")
+        return place
 
     def read(self, part: Part) -> Tensor:
-        """The tensor, mapped: it is only good as the source of a copy."""
-        place = self._places[part.stored]
-        view = self._mapped[place].get_slice(part.stored)
-        shape, dtype = tuple(view.get_shape()), view.get_dtype()
-        if shape != part.shape:
-            raise ConfigError(
-                f"{place}: tensor {part.stored} has shape {shape}, the config says {part.shape}"
-            )
-        if dtype not in STORED_DTYPES:
-            raise ConfigError(
-                f"{place}: tensor {part.stored} is {dtype}; naga reads {', '.join(STORED_DTYPES)}"
-            )
-        tensor: Tensor = self._mapped[place].get_tensor(part.stored)
+        """The tensor as it is stored, in memory of its own."""
+        place = self.find(part.stored, part.shape)
+        tensor = torch.empty(part.shape, dtype=DTYPES[place.dtype])
+        target = tensor.view(-1).view(torch.uint8).numpy().data
+        with place.file.open("rb", buffering=0) as file:
+            file.seek(place.first)
+            while target:
+                count = file.readinto(target)
+                if not count:
+                    raise ConfigError(f"{place.file}: ends within tensor {part.stored}")
+                target = target[count:]
         return tensor
 
-    def _check_shards(self) -> None:
-        for shard, mapped in self._mapped.items():
-            held = set(mapped.keys())
-            listed = {name for name, place in self._places.items() if place == shard}
-            if held != listed:
-                name = min(held ^ listed)
-                fault = "lists it there" if name in listed else "does not list it"
+    def _check_shards(self, listed: dict[str, Path], shards: dict[Path, dict[str, Place]]) -> None:
+        for shard, held in shards.items():
+            expected = {name for name, place in listed.items() if place == shard}
+            if held.keys() != expected:
+                name = min(held.keys() ^ expected)
+                fault = "lists it there" if name in expected else "does not list it"
                 raise ConfigError(f"{shard}: tensor {name}: {self._listing.name} {fault}")
 
 
-def _open(file: Path) -> Any:
+def _read_places(file: Path) -> dict[str, Place]:
+    """Every tensor of a file."""
     if not file.is_file():
         raise ConfigError(f"{file}: no such file, but {INDEX_FILE} lists it")
     try:
-        return safe_open(file, framework="pt")
+        # Checks the header against the file's size; gives no offsets, so the header is read again.
+        with safe_open(file, framework="pt"):
+            pass
     except (SafetensorError, OSError) as error:
         raise ConfigError(f"{file}: not a complete safetensors file: {error}") from None
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(length))
+    places = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            first, last = entry["data_offsets"]
+            places[name] = Place(
+                file=file,
+                dtype=entry["dtype"],
+                shape=tuple(entry["shape"]),
+                first=8 + length + first,
+                num_bytes=last - first,
+            )
+    return places
 
 
 def _read_index(index: Path) -> dict[str, Path]:

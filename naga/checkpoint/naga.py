@@ -1,7 +1,8 @@
 """naga: the layout of last resort, for models that no public model type can describe.
 
 config.json is ModelConfig itself beside model_type, tensors keep their in-memory names and shapes.
-Only naga opens it.
+Only naga opens it. Converted checkpoints (convert.py) have this model_type too, so that no other
+program takes packed bytes for weights, and say under RECORD what the bytes are.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from naga.config.load import parse_config
 from naga.config.model import ModelConfig
 
 NAME = "naga"
+RECORD = "naga_quantization"
 MAMBA = (
     "in_proj.weight", "conv.weight", "conv.bias", "dt_bias", "A_log", "D", "norm.weight",
     "out_proj.weight",
@@ -52,7 +54,8 @@ def refusals(config: ModelConfig) -> Iterator[str]:
 
 
 def read(fields: Fields) -> ModelConfig:
-    fields.ignore(*INERT)
+    # config.py reads the record.
+    fields.ignore(*INERT, RECORD)
     return parse_config(ModelConfig, fields.rest(), fields.source)
 
 

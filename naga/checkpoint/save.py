@@ -9,10 +9,11 @@ Assumes one writer per folder. Matrices are stored in one dtype, everything else
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -48,6 +49,10 @@ class Stored:
     make: Callable[[], Tensor]
     """The whole weight of which `part` may be a slice."""
     dtype: torch.dtype
+
+    @property
+    def name(self) -> str:
+        return self.part.stored
 
     @property
     def num_bytes(self) -> int:
@@ -116,16 +121,27 @@ def save_made(
     stored = list(_stored(chosen, config, make, dtype))
     ids = _token_ids(tokenizer)
     names = {value: key for key, value in DTYPES.items()}
+    with new_folder(path) as fresh:
+        written = {**chosen.write(config), **ids, "dtype": names[dtype]}
+        (fresh / CONFIG_FILE).write_text(to_json(written), encoding="utf-8")
+        (fresh / GENERATION_FILE).write_text(to_json(ids), encoding="utf-8")
+        write_shards(fresh, stored, shard_bytes, _write_file)
+        if tokenizer is not None:
+            tokenizer.save(fresh)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder to write into, which then takes the name `path`, or is gone after an error.
+
+    What `path` was before is replaced. ConfigError for a disk that cannot be written.
+    """
+    target = path.resolve()
     fresh = target.with_name(f".{target.name}.partial")
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        written = {**chosen.write(config), **ids, "dtype": names[dtype]}
-        (fresh / CONFIG_FILE).write_text(to_json(written), encoding="utf-8")
-        (fresh / GENERATION_FILE).write_text(to_json(ids), encoding="utf-8")
-        _write_tensors(fresh, stored, shard_bytes)
-        if tokenizer is not None:
-            tokenizer.save(fresh)
+        yield fresh
         _replace(fresh, target)
     except (OSError, SafetensorError) as error:
         raise ConfigError(f"{path}: cannot be written: {error}") from None
@@ -166,16 +182,35 @@ def _token_ids(tokenizer: Tokenizer | None) -> dict[str, Any]:
     }
 
 
-def _write_tensors(folder: Path, stored: list[Stored], shard_bytes: int) -> None:
+class Sized(Protocol):
+    """Something that takes room in a file."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def num_bytes(self) -> int: ...
+
+
+SizedT = TypeVar("SizedT", bound=Sized)
+
+
+def write_shards(
+    folder: Path,
+    stored: list[SizedT],
+    shard_bytes: int,
+    write_file: Callable[[Path, list[SizedT]], None],
+) -> None:
+    """Write tensors into one file, or into several with an index beyond `shard_bytes`."""
     shards = _split(stored, shard_bytes)
     if len(shards) == 1:
-        _write_file(folder / WEIGHTS_FILE, stored)
+        write_file(folder / WEIGHTS_FILE, stored)
         return
     places = {}
     for number, shard in enumerate(shards, start=1):
         name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        _write_file(folder / name, shard)
-        places.update({item.part.stored: name for item in shard})
+        write_file(folder / name, shard)
+        places.update({item.name: name for item in shard})
     total = sum(item.num_bytes for item in stored)
     index = {"metadata": {"total_size": total}, "weight_map": places}
     (folder / INDEX_FILE).write_text(to_json(index), encoding="utf-8")
@@ -183,12 +218,12 @@ def _write_tensors(folder: Path, stored: list[Stored], shard_bytes: int) -> None
 
 def _write_file(file: Path, stored: list[Stored]) -> None:
     # transformers refuses a file that does not say who made it.
-    save_file({item.part.stored: item.tensor() for item in stored}, file, {"format": "pt"})
+    save_file({item.name: item.tensor() for item in stored}, file, {"format": "pt"})
 
 
-def _split(stored: list[Stored], shard_bytes: int) -> list[list[Stored]]:
+def _split(stored: list[SizedT], shard_bytes: int) -> list[list[SizedT]]:
     """In order, each shard as full as it may be; a tensor larger than a shard has its own."""
-    shards: list[list[Stored]] = [[]]
+    shards: list[list[SizedT]] = [[]]
     room = shard_bytes
     for item in stored:
         if shards[-1] and item.num_bytes > room:

@@ -5,11 +5,15 @@ from typing import Literal
 from pydantic import Field
 
 from naga.config.base import Config
+from naga.config.quantisation import Weights
 
 
 class EngineConfig(Config):
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Compute and KV dtype; recurrent states are always float32."""
+    dtype: Literal["float32", "bfloat16"] | None = None
+    """Compute and KV dtype; None: the checkpoint's own. Recurrent states are always float32."""
+    weights: Weights | None = None
+    """Round matrices to this when they are loaded, native backend only; None: as the checkpoint is,
+    quantised if it was converted, else in `dtype`."""
     device: str = "cpu"
     backend: Literal["native", "reference"] | None = None
     """native: C++ kernels, CPU only. reference: plain PyTorch, slow. None: native on the CPU, the

@@ -9,18 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from naga.checkpoint.config import read_model_config
 from naga.checkpoint.fields import read_json
-from naga.checkpoint.load import load_model
 from naga.checkpoint.save import GENERATION_FILE
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig
 from naga.data.chat import Message, render_prompt
 from naga.data.tokenizer import Tokenizer
+from naga.engine.backend import load_backend
 from naga.engine.engine import Engine
-from naga.engine.memory import require_memory
 from naga.engine.request import FinishReason, Output, Request, SamplingParams, Timings, Usage
-from naga.runtime import make_runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +32,15 @@ class Reply:
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     """Of each token, under the plain softmax (temperature 1, no masks)."""
+    weights_version: int
+    """Of the weights that it was computed with."""
     error: str | None = None
 
 
 def open_engine(path: Path, config: EngineConfig) -> Engine:
     """Load the checkpoint folder `path` and start its engine; ConfigError names what is wrong."""
-    runtime = make_runtime(config.device, config.dtype)
     tokenizer, stop_ids = Tokenizer.load(path), read_stop_ids(path)
-    require_memory(read_model_config(path), config)
-    return Engine(load_model(path, runtime), tokenizer, config, runtime, stop_ids=stop_ids)
+    return Engine(load_backend(path, config), tokenizer, config, stop_ids=stop_ids)
 
 
 def read_stop_ids(path: Path) -> frozenset[int]:
@@ -142,6 +139,7 @@ def gather(outputs: Sequence[Output]) -> Reply:
     """All Outputs of one request, joined."""
     last = outputs[-1]
     assert last.finish_reason and last.usage and last.timings, "the last output closes a request"
+    assert last.weights_version is not None
     return Reply(
         text="".join(output.content for output in outputs),
         reasoning="".join(output.reasoning for output in outputs),
@@ -150,5 +148,6 @@ def gather(outputs: Sequence[Output]) -> Reply:
         timings=last.timings,
         tokens=tuple(output.token for output in outputs if output.token is not None),
         logprobs=tuple(output.logprob for output in outputs if output.logprob is not None),
+        weights_version=last.weights_version,
         error=last.error,
     )

@@ -3,31 +3,36 @@
 submit, cancel and close may be called from any thread. A sink is called on the engine's thread and
 must return at once (put into a queue, do not compute). Memory of a finished request is free before
 its last Output is delivered. A failure inside a step ends the requests of that step with an error;
-the engine goes on. No asyncio, no priorities, no prefix cache.
+the engine goes on. New weights are put in place when nothing runs: requests that run finish with
+the old ones, those that wait begin with the new ones, so that every answer is of one version. No
+asyncio, no priorities, no prefix cache.
 """
 
 import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
+from torch import Tensor
+
+from naga.checkpoint.load import check_tensors
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig
 from naga.data.tokenizer import Tokenizer
 from naga.engine.answer import Answer, own_stop_ids
-from naga.engine.backend import make_backend, numerics_of
+from naga.engine.backend import Backend
 from naga.engine.cache import Memory, check_fits
 from naga.engine.request import FinishReason, Output, QueueFull, Request
 from naga.engine.runner import Runner
 from naga.engine.scheduler import Job, Scheduler
-from naga.model.lm import HybridLM
 from naga.model.state import StatePool
 from naga.ops.sampling import Draw, Sample
-from naga.runtime import Runtime
 
 Sink = Callable[[Output], None]
 logger = logging.getLogger(__name__)
@@ -70,30 +75,32 @@ class _Cancel:
     request_id: str
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Update:
+    tensors: dict[str, Tensor]
+    version: Future[int] = field(default_factory=Future)
+    """The caller waits for it."""
+
+
 class _Close:
     """The last message."""
 
 
 class Engine:
-    """ConfigError at once if the backend is missing or this machine breaks its row invariance."""
-
     def __init__(
         self,
-        model: HybridLM,
+        backend: Backend,
         tokenizer: Tokenizer,
         config: EngineConfig,
-        runtime: Runtime,
         *,
         stop_ids: Iterable[int] = (),
     ) -> None:
         """`stop_ids`: end tokens besides the tokenizer's own <|end|> and <|endoftext|>."""
-        backend = make_backend(model, config, runtime)
-        self.backend = backend
-        """Computes the steps, on the engine's thread."""
-        self.numerics = numerics_of(backend, runtime)
+        self.numerics = backend.numerics
         self.tokenizer = tokenizer
         self.config = config
-        self.model_config = model.config
+        self.model_config = backend.model.config
+        self._backend = backend
         num_pages = config.kv_tokens // config.page_size
         if not num_pages:
             raise ConfigError(
@@ -105,16 +112,18 @@ class Engine:
         )
         self._scheduler = Scheduler(memory, prefill_chunk=config.prefill_chunk)
         pool = StatePool.create(
-            model.config,
-            runtime,
+            self.model_config,
+            backend.runtime,
             num_slots=config.max_running,
             num_pages=num_pages,
             page_size=config.page_size,
             kv=config.kv,
         )
-        self._runner = Runner(backend, runtime, pool)
+        self._runner = Runner(backend.model, backend.runtime, pool)
         self._clients: dict[str, _Client] = {}
-        self._inbox: queue.SimpleQueue[_Client | _Cancel | _Close] = queue.SimpleQueue()
+        self._updates: deque[_Update] = deque()
+        self._weights_version = 0
+        self._inbox: queue.SimpleQueue[_Client | _Cancel | _Update | _Close] = queue.SimpleQueue()
         # Guards _inside and _closed. Held while putting into the inbox: nothing follows _Close.
         self._lock = threading.Lock()
         self._inside: set[str] = set()
@@ -127,6 +136,11 @@ class Engine:
     def load(self) -> Load:
         """As of the engine's last step; a finished request's memory is already counted as free."""
         return self._load
+
+    @property
+    def weights_version(self) -> int:
+        """How often the weights were updated; every finished request carries that of its own."""
+        return self._weights_version
 
     @property
     def alive(self) -> bool:
@@ -168,6 +182,23 @@ class Engine:
             if not self._closed:
                 self._inbox.put(_Cancel(request_id=request_id))
 
+    def update_weights(self, tensors: Iterable[tuple[str, Tensor]]) -> int:
+        """Put new weights in the places of the old ones; returns the new weights_version.
+
+        Under in-memory names, all or some of them, in any floating dtype; they must not change
+        until this returns, and are copied or quantised (rounding to nearest) by then. Waits for the
+        requests that run, which finish with the old weights; those that wait begin with the new
+        ones. Not to be called by a sink. ConfigError, with nothing changed, for a tensor of no such
+        name or of another shape, twice the same one, NaN or infinity.
+        """
+        assert threading.current_thread() is not self._thread, "a sink must not wait for the engine"
+        update = _Update(tensors=check_tensors(self.model_config, tensors))
+        with self._lock:
+            if self._closed:
+                raise ConfigError("the engine is closed and takes no more weights")
+            self._inbox.put(update)
+        return update.version.result()
+
     def close(self) -> None:
         """End every request as "cancelled" and wait for the thread; not to be called by a sink."""
         with self._lock:
@@ -194,17 +225,22 @@ class Engine:
         error: str | None = "the engine's thread failed; its traceback is in the log"
         try:
             while self._receive():
-                self._advance()
+                if self._updates and not self._scheduler.running:
+                    self._update(self._updates.popleft())
+                elif self._clients:
+                    self._advance()
             reason, error = "cancelled", None
         finally:
             self._shut_down(reason, error)
 
     def _receive(self) -> bool:
         """Take all messages, waiting for one if there is nothing to do; False at _Close."""
-        while not self._clients or not self._inbox.empty():
+        while not (self._clients or self._updates) or not self._inbox.empty():
             match self._inbox.get():
                 case _Client() as client:
                     self._enter(client)
+                case _Update() as update:
+                    self._updates.append(update)
                 case _Cancel(request_id=request_id):
                     if request_id in self._clients:
                         client = self._clients[request_id]
@@ -213,13 +249,24 @@ class Engine:
                     return False
         return True
 
+    def _update(self, update: _Update) -> None:
+        try:
+            self._backend.load(update.tensors.items())
+        except BaseException as error:
+            # Half of the weights may be new: the engine must not go on.
+            update.version.set_exception(error)
+            raise
+        self._weights_version += 1
+        update.version.set_result(self._weights_version)
+
     def _enter(self, client: _Client) -> None:
         self._clients[client.request.id] = client
         self._scheduler.add(client.job)
 
     def _advance(self) -> None:
         """One step: admit, compute, choose, free what has ended, deliver."""
-        for job in self._scheduler.admit():
+        # New weights wait for what runs, and whoever waits for them.
+        for job in () if self._updates else self._scheduler.admit():
             self._clients[job.id].answer.admit(time.monotonic())
         self._load = self._measure()
         pieces = self._scheduler.plan()
@@ -242,6 +289,8 @@ class Engine:
                 self._release(client)
         self._load = self._measure()
         for client, output in outputs:
+            if output.finish_reason is not None:
+                output = replace(output, weights_version=self._weights_version)
             try:
                 client.sink(output)
             # A sink is not our code; one that fails must not take the others down.
@@ -265,6 +314,10 @@ class Engine:
             message = self._inbox.get()
             if isinstance(message, _Client):
                 self._enter(message)
+            elif isinstance(message, _Update):
+                self._updates.append(message)
+        for update in self._updates:
+            update.version.set_exception(ConfigError("the engine was closed; its weights are old"))
         now = time.monotonic()
         clients = list(self._clients.values())
         self._deliver([(client, client.answer.end(reason, now, error)) for client in clients])

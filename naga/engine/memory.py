@@ -8,13 +8,15 @@ memory alone; allocates nothing.
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from naga.checkpoint.layout import Shape
 from naga.checkpoint.load import memory_shapes, meta_model
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
+from naga.config.quantisation import Quantisation
 from naga.config.serve import EngineConfig
 from naga.model.account import account
 from naga.model.lm import memory_dtype, value_dtype
@@ -46,7 +48,7 @@ class MemoryNeed:
     weights: int
     """As the engine computes with them."""
     loading: int
-    """The weights as read, held until the native ones are packed from them."""
+    """The largest tensor as read and converted, held until the native one is packed from it."""
     states: int
     """Recurrent states of max_running sequences."""
     kv: int
@@ -58,13 +60,21 @@ class MemoryNeed:
         return self.weights + max(self.loading, self.states + self.kv) + WORKSPACE
 
 
-def require_memory(config: ModelConfig, engine: EngineConfig) -> None:
+def require_memory(
+    config: ModelConfig,
+    engine: EngineConfig,
+    quantisation: Quantisation | None = None,
+    *,
+    mapped: bool = False,
+) -> None:
     """ConfigError, with the numbers, if an engine on the CPU would not fit; to call before loading.
 
-    Other devices say themselves when they are full.
+    Other devices say themselves when they are full. Otherwise as memory_need.
     """
     if engine.device.startswith("cpu"):
-        check_fits(memory_need(config, engine), read_memory().available)
+        check_fits(
+            memory_need(config, engine, quantisation, mapped=mapped), read_memory().available
+        )
 
 
 def check_fits(need: MemoryNeed, available: int) -> None:
@@ -80,21 +90,47 @@ def check_fits(need: MemoryNeed, available: int) -> None:
     )
 
 
-def memory_need(config: ModelConfig, engine: EngineConfig) -> MemoryNeed:
+def memory_need(
+    config: ModelConfig,
+    engine: EngineConfig,
+    quantisation: Quantisation | None = None,
+    *,
+    mapped: bool = False,
+) -> MemoryNeed:
+    """What an engine holds of which `engine` names the dtype.
+
+    `quantisation`: of the weights, if not what `engine` asks for. `mapped`: they are used where the
+    file system has them.
+    """
+    assert engine.dtype is not None, "the checkpoint's own has been looked up"
     dtype = DTYPES[engine.dtype]
     native = engine.backend != "reference" and engine.device.startswith("cpu")
+    if quantisation is None and engine.weights is not None:
+        quantisation = Quantisation(format=engine.weights)
     shapes = memory_shapes(meta_model(config))
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
-    read = sum(n * memory_dtype(name, dtype).itemsize for name, n in sizes.items())
-    packed = sum(n * value_dtype(name, dtype).itemsize for name, n in sizes.items())
-    costs = account(config, dtype.itemsize)
+    if quantisation is not None:
+        weights = _quantised_bytes(shapes, quantisation)
+    else:
+        held = value_dtype if native else memory_dtype
+        weights = sum(n * held(name, dtype).itemsize for name, n in sizes.items())
+    # At most float32 as read, besides what it is converted to.
+    loading = (4 + dtype.itemsize) * max(sizes.values()) if native and not mapped else 0
+    costs = account(config, dtype.itemsize, engine.kv)
     pages = engine.kv_tokens // engine.page_size
     return MemoryNeed(
-        weights=packed if native else read,
-        loading=read if native else 0,
+        weights=weights,
+        loading=loading,
         states=engine.max_running * costs.state_bytes,
         kv=pages * engine.page_size * costs.kv_bytes_per_token,
     )
+
+
+def _quantised_bytes(shapes: Mapping[str, Shape], quantisation: Quantisation) -> int:
+    from naga.checkpoint.quantised import is_packed, packed_shapes
+
+    held = packed_shapes(dict(shapes), quantisation)
+    return sum(math.prod(shape) * (1 if is_packed(name) else 4) for name, shape in held.items())
 
 
 def read_memory(root: Path = Path("/")) -> SystemMemory:

@@ -106,8 +106,10 @@ class Output:
     reasoning: str = ""
     content: str = ""
     finish_reason: FinishReason | None = None
-    """Set on the last output of a request, as are usage and timings."""
+    """Set on the last output of a request, as are usage, timings and weights_version."""
     usage: Usage | None = None
     timings: Timings | None = None
+    weights_version: int | None = None
+    """Of the weights that answered: how often the engine's had been updated."""
     error: str | None = None
     """One line, with finish_reason "error"."""

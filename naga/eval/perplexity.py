@@ -17,16 +17,14 @@ import torch.nn.functional as F
 from rich.table import Table
 
 from naga.checkpoint.config import read_model_config
-from naga.checkpoint.load import load_model
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.config.serve import EngineConfig
-from naga.data.corpus import read_texts
 from naga.data.tokenizer import Tokenizer
-from naga.engine.backend import RowModel, make_backend
-from naga.engine.memory import require_memory
+from naga.data.windows import read_windows
+from naga.engine.backend import RowModel, load_backend
 from naga.model.state import StatePool, place
-from naga.runtime import Runtime, make_runtime
+from naga.runtime import Runtime
 
 DEFAULT_WINDOW = 2048
 # Tokens of one step and rows of logits at once: logits of a large vocabulary take much memory.
@@ -93,7 +91,6 @@ def measure_perplexity(
 
     `watch` passes the scored tokens on, told how many there will be: a progress bar.
     """
-    runtime = make_runtime(config.device, config.dtype)
     tokenizer, model_config = Tokenizer.load(path), read_model_config(path)
     size = window_size(window, model_config)
     windows = read_windows(file, tokenizer, size)
@@ -106,9 +103,9 @@ def measure_perplexity(
             f"{path}: its tokenizer has token {largest}, beyond the model's vocabulary of "
             f"{model_config.vocab_size}"
         )
-    require_memory(model_config, config.model_copy(update={"max_running": 1, "kv_tokens": size}))
-    model = make_backend(load_model(path, runtime), config, runtime)
-    nats = math.fsum(watch(token_nats(model, runtime, windows), len(scored)))
+    small = config.model_copy(update={"max_running": 1, "kv_tokens": size})
+    backend = load_backend(path, small)
+    nats = math.fsum(watch(token_nats(backend.model, backend.runtime, windows), len(scored)))
     if not math.isfinite(nats):
         raise ConfigError(f"{path}: its logits on {file} are not finite")
     return Perplexity(file=str(file), tokens=len(scored), num_bytes=num_bytes, nats=nats)
@@ -123,15 +120,6 @@ def window_size(asked: int | None, config: ModelConfig) -> int:
             f"{config.max_positions}"
         )
     return size
-
-
-def read_windows(file: Path, tokenizer: Tokenizer, size: int) -> list[list[int]]:
-    """The documents of `file` in windows of at most `size` tokens; a lone last token is left."""
-    windows = []
-    for tokens in map(tokenizer.encode, read_texts([file])):
-        cut = (tokens[first : first + size] for first in range(0, len(tokens), size))
-        windows += [window for window in cut if len(window) > 1]
-    return windows
 
 
 @torch.inference_mode()

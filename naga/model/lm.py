@@ -109,8 +109,7 @@ def value_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
     Matrices, embedding and head in `dtype`; norms, router, convolution and the scan's parameters in
     float32. Checkpoints store this.
     """
-    tables = ("embed.weight", "head.weight")
-    return dtype if name in tables else memory_dtype(name, dtype)
+    return dtype if is_table(name) else memory_dtype(name, dtype)
 
 
 def memory_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
@@ -118,8 +117,17 @@ def memory_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
 
     Those stay float32, so that logits are float32 products without a conversion at every step.
     """
-    matrices = ("_proj.weight", "up.weight", "down.weight", "experts.up", "experts.down")
-    return dtype if name.endswith(matrices) else torch.float32
+    return dtype if is_matrix(name) else torch.float32
+
+
+def is_table(name: str) -> bool:
+    """Whether the named tensor is the embedding or the head."""
+    return name in ("embed.weight", "head.weight")
+
+
+def is_matrix(name: str) -> bool:
+    """Whether the named tensor is a projection, a feed-forward's or all experts'; not a router."""
+    return name.endswith(("_proj.weight", "up.weight", "down.weight", "experts.up", "experts.down"))
 
 
 def _total_loss(routings: list[Routing], device: torch.device) -> Tensor:

@@ -1,15 +1,16 @@
-"""NativeModel: the row form of a HybridLM, computed by one native call a step.
+"""NativeModel: the row form of a model, computed by one native call a step.
 
-Derived from the model, which stays the law: same rounding points, weights copied into packed
-buffers once (`load` copies new ones into the same buffers). Results are within rounding of
-HybridLM.step, not equal to it, and like it bitwise independent of batching, chunking and threads.
-Runs on the CPU, for inference alone.
+Derived from HybridLM, which stays the law: same rounding points, weights copied into packed buffers
+(`load` copies new ones into the same buffers) or used packed where they lie (`adopt`). Never needs
+the HybridLM itself. Results are within rounding of HybridLM.step, not equal to it, and like it
+bitwise independent of batching, chunking and threads. Runs on the CPU, for inference alone.
 
-T tokens, R rows, D hidden_dim, V vocabulary.
+T tokens, R rows, D hidden_dim, V vocabulary, N rows and K columns of a matrix, E experts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from torch import Tensor
 
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
-from naga.model.lm import HybridLM, memory_dtype
+from naga.config.quantisation import Quantisation, Weights
+from naga.model.lm import HybridLM, is_matrix, is_table
 from naga.model.state import Batch, StatePool
 from naga.ops.sampling import Draw, Sample
 
@@ -29,45 +31,77 @@ except ImportError as error:
         "compiler, or ask for the slow reference by name: --backend reference"
     ) from None
 
-
-Weights = Literal["int8", "int4"]
 WORD = 2**64
-# Columns that share a scale.
-GROUP = 32
+# Rows that are packed by one thread at a time; of whole panels, which are 32.
+PIECE_ROWS = 512
 
 
 class NativeModel:
     def __init__(
         self,
+        config: ModelConfig,
+        dtype: torch.dtype,
+        threads: int,
+        isa: str,
+        quantisation: Quantisation | None = None,
+    ) -> None:
+        """Without weights yet: `load` or `adopt` every tensor before the first step.
+
+        `isa`: portable, avx2, avx512 or avx512_bf16; ValueError if the processor lacks it.
+        `quantisation`: projections and experts as whole multiples of a scale for each group of
+        columns, their inputs rounded to int8 likewise, embedding and head in int8; None holds all
+        in `dtype`.
+        """
+        self.config = config
+        self.quantisation = quantisation
+        self._dtype = dtype
+        name = str(dtype).removeprefix("torch.")
+        self._plan = _cpu.Plan(_plan_config(config, quantisation), isa, name, threads)
+
+    @classmethod
+    def of(
+        cls,
         model: HybridLM,
         dtype: torch.dtype,
         threads: int,
         isa: str,
-        weights: Weights | None = None,
-    ) -> None:
-        """`isa`: portable, avx2, avx512 or avx512_bf16; ValueError if the processor lacks it.
-
-        `weights`: projections and experts as whole multiples of a scale for each 32 columns, their
-        inputs rounded to int8 likewise, embedding and head in int8; None holds all in `dtype`.
-        """
-        self.config = model.config
-        self._dtype = dtype
-        name = str(dtype).removeprefix("torch.")
-        self._plan = _cpu.Plan(_plan_config(model.config, weights), isa, name, threads)
-        self.load(model.state_dict().items())
-        assert not self._plan.missing(), self._plan.missing()
+        quantisation: Quantisation | None = None,
+    ) -> Self:
+        """With the weights of a model in memory."""
+        made = cls(model.config, dtype, threads, isa, quantisation)
+        made.load(model.state_dict().items())
+        return made
 
     @property
     def isa(self) -> str:
         return str(self._plan.isa)
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Tensors that neither `load` nor `adopt` has had."""
+        return tuple(self._plan.missing())
+
     def load(self, tensors: Iterable[tuple[str, Tensor]]) -> None:
         """Copy weights in place, under in-memory names; ValueError names one that does not fit."""
         for name, tensor in tensors:
-            dtype = self._dtype if name in ("embed.weight", "head.weight") else torch.float32
-            if memory_dtype(name, self._dtype) == self._dtype:
-                dtype = self._dtype
-            self._plan.load(name, tensor.detach().to("cpu", dtype).contiguous())
+            held = tensor.detach().to("cpu", self._loaded_dtype(name, tensor.dtype))
+            self._plan.load(name, held.contiguous())
+
+    def adopt(self, tensors: Iterable[tuple[str, Tensor]]) -> None:
+        """Use packed matrices, uint8 as `packed_shape` says, where they lie; copy the others."""
+        for name, tensor in tensors:
+            if tensor.dtype == torch.uint8:
+                self._plan.adopt(name, tensor)
+            else:
+                self.load([(name, tensor)])
+
+    def _loaded_dtype(self, name: str, stored: torch.dtype) -> torch.dtype:
+        if not (is_matrix(name) or is_table(name)):
+            return torch.float32
+        if self.quantisation is None:
+            return self._dtype
+        # Rounded once, from what is stored.
+        return stored if stored in (torch.float32, torch.bfloat16) else torch.float32
 
     def step(self, tokens: Tensor, batch: Batch, pool: StatePool) -> Tensor:
         """As HybridLM.step: hidden (T, D); moves the batch's states in `pool` on."""
@@ -124,11 +158,51 @@ def product_peak(element: str, isa: str, threads: int) -> float:
     return float(_cpu.product_peak(element, isa, threads))
 
 
-def _plan_config(config: ModelConfig, weights: Weights | None) -> "_cpu.PlanConfig":
+def format_of(name: str, quantisation: Quantisation) -> Weights:
+    """What the named matrix is held in: embedding and head never in less than eight bits."""
+    return "int8" if is_table(name) else quantisation.format
+
+
+def packed_shape(name: str, shape: tuple[int, ...], quantisation: Quantisation) -> tuple[int, ...]:
+    """Shape of a matrix (N, K), or of all experts' (E, N, K), once packed: (bytes,), (E, bytes)."""
+    *parts, rows, columns = shape
+    native = _FORMATS[format_of(name, quantisation)]
+    return (*parts, int(_cpu.packed_bytes(rows, columns, native, quantisation.group)))
+
+
+def pack_weight(
+    name: str, weight: Tensor, quantisation: Quantisation, importance: Tensor | None
+) -> Tensor:
+    """A matrix of any floating dtype -> uint8 of `packed_shape`, on all threads.
+
+    Rounds to nearest without `importance`; with it, (K,) or (E, K) float32, scales are chosen so
+    that the sum of importance times squared error is least.
+    """
+    native, group = _FORMATS[format_of(name, quantisation)], quantisation.group
+    known = weight if weight.dtype in (torch.float32, torch.bfloat16) else weight.float()
+    packed = torch.empty(packed_shape(name, tuple(weight.shape), quantisation), dtype=torch.uint8)
+    rows, columns = weight.shape[-2:]
+    size = int(_cpu.packed_bytes(PIECE_ROWS, columns, native, group))
+    parts, outputs = known.reshape(-1, rows, columns), packed.view(-1, packed.shape[-1])
+    numbers = [None] * len(parts) if importance is None else [*importance.view(-1, columns)]
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        waiting = [
+            pool.submit(_cpu.pack, piece, native, group, number, target)
+            for part, number, output in zip(parts, numbers, outputs, strict=True)
+            for piece, target in zip(part.split(PIECE_ROWS), output.split(size), strict=True)
+        ]
+        for done in waiting:
+            done.result()
+    return packed
+
+
+_FORMATS: Mapping[Weights, "_cpu.Format"] = {"int8": _cpu.Format.int8, "int4": _cpu.Format.int4}
+
+
+def _plan_config(config: ModelConfig, quantisation: Quantisation | None) -> "_cpu.PlanConfig":
     plan = _cpu.PlanConfig()
-    if weights is not None:
-        formats = {"int8": _cpu.Format.int8, "int4": _cpu.Format.int4}
-        plan.format, plan.group = formats[weights], GROUP
+    if quantisation is not None:
+        plan.format, plan.group = _FORMATS[quantisation.format], quantisation.group
     for name, value in _fields(config).items():
         setattr(plan, name, value)
     return plan

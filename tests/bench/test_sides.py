@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from naga.bench.limits import Precision
 from naga.bench.ours import (
     EngineSequences,
     TrainSide,
@@ -171,6 +172,19 @@ def test_both_sides_decode_the_same_tokens(
         expected.append(theirs._chosen.item())
     theirs.stop()
     assert list(watched.tokens.values()) == [expected]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8", "int4"])
+def test_the_engine_opens_in_every_precision(
+    precision: Precision, checkpoints: dict[str, Path]
+) -> None:
+    found = open_sequences(
+        model=str(checkpoints["nemotron_h"]), precision=precision, sequences=1, tokens=64
+    )
+    assert found._model.quantisation is None or found._model.quantisation.format == precision
+    assert (found._model.quantisation is None) == (precision == "bf16")
+    assert found.start(TOKENS[:1].tolist(), 1) > 0 and found.advance(1) > 0
+    found.close()
 
 
 def test_the_engine_tells_the_machines_limits(ours: EngineSequences) -> None:

@@ -15,6 +15,7 @@ from naga.config.model import (
 )
 from naga.config.serve import EngineConfig
 from naga.data.tokenizer import Tokenizer, train_tokenizer
+from naga.engine.backend import make_backend
 from naga.engine.engine import Engine
 from naga.model.init import initialize
 from naga.model.lm import HybridLM, memory_dtype, value_dtype
@@ -109,11 +110,11 @@ def open_engine(tokenizer: Tokenizer) -> Iterator[Callable[..., Engine]]:
     """Makes engines, with memory poisoned by NaN, and closes them after the test."""
     engines: list[Engine] = []
 
-    def open_one(model: HybridLM, runtime: Runtime, **changes: int) -> Engine:
+    def open_one(model: HybridLM, runtime: Runtime, **changes: int | str) -> Engine:
         config = EngineConfig.model_validate(
             {"max_running": 4, "page_size": 16, "kv_tokens": 2048, "prefill_chunk": 32} | changes
         )
-        engines.append(Engine(model, tokenizer, config, runtime))
+        engines.append(Engine(make_backend(model, config, runtime), tokenizer, config))
         return engines[-1]
 
     yield open_one

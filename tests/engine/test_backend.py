@@ -1,33 +1,122 @@
 """Which backend computes: native by default on the CPU, the reference by name, never a fallback."""
 
+import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from engine.conftest import CONFIGS, make_model
+from torch import Tensor
 
 import naga
+from naga.checkpoint.convert import convert
+from naga.checkpoint.load import load_model
+from naga.checkpoint.save import save_model
 from naga.config.base import ConfigError
+from naga.config.quantisation import Quantisation
 from naga.config.serve import EngineConfig
-from naga.engine.backend import make_backend, numerics_of
+from naga.engine import backend as module
+from naga.engine.backend import Backend, load_backend, make_backend
 from naga.model.lm import HybridLM
 from naga.model.native import NativeModel, best_isa
-from naga.runtime import Runtime
+from naga.model.state import StatePool, place
+from naga.runtime import Runtime, make_runtime
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The model `rotated` in either dtype, and converted."""
+    root, config = tmp_path_factory.mktemp("models"), CONFIGS["rotated"]
+    found = {}
+    for name in ("float32", "bfloat16"):
+        runtime = make_runtime("cpu", name)
+        found[name] = root / name
+        state = make_model(config, runtime.dtype).state_dict()
+        save_model(found[name], config, state, dtype=runtime.dtype, tokenizer=None)
+        for weights in ("int8", "int4"):
+            found[f"{name}-{weights}"] = root / f"{name}-{weights}"
+            quantisation = Quantisation(format=weights)
+            convert(found[name], found[f"{name}-{weights}"], quantisation)
+    return found
+
+
+def logits(backend: Backend) -> Tensor:
+    config = backend.model.config
+    pool = StatePool.create(config, backend.runtime, num_slots=1, num_pages=3, page_size=16)
+    tokens = torch.randint(300, (40,), generator=torch.Generator().manual_seed(3))
+    batch = place([40], [0], [0], [range(3)], "cpu")
+    return backend.model.logits_rows(backend.model.step(tokens, batch, pool))
 
 
 def test_the_cpu_computes_natively_unless_told_otherwise(
     small_model: HybridLM, small_runtime: Runtime
 ) -> None:
     made = make_backend(small_model, EngineConfig(), small_runtime)
-    assert isinstance(made, NativeModel)
-    assert str(numerics_of(made, small_runtime)) == f"native-{best_isa()}-float32"
+    assert isinstance(made.model, NativeModel)
+    assert str(made.numerics) == f"native-{best_isa()}-float32"
 
 
 def test_the_reference_is_had_by_name(small_model: HybridLM, small_runtime: Runtime) -> None:
     made = make_backend(small_model, EngineConfig(backend="reference"), small_runtime)
-    assert made is small_model
+    assert made.model is small_model
     expected = f"reference-{torch.__version__}-cpu-float32"
-    assert str(numerics_of(made, small_runtime)) == expected
+    assert str(made.numerics) == expected
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_a_folder_computes_what_its_model_in_memory_computes(
+    folders: dict[str, Path], dtype: str, backend: str
+) -> None:
+    """In the dtype that the folder names."""
+    config, runtime = EngineConfig(backend=backend), make_runtime("cpu", dtype)
+    loaded = load_backend(folders[dtype], config)
+    assert loaded.runtime == runtime
+    made = make_backend(load_model(folders[dtype], runtime), config, runtime)
+    assert loaded.numerics == made.numerics
+    assert logits(loaded).equal(logits(made))
+
+
+def test_the_dtype_is_had_by_name(folders: dict[str, Path]) -> None:
+    for folder in ("float32", "bfloat16-int8"):
+        for dtype in ("float32", "bfloat16"):
+            found = load_backend(folders[folder], EngineConfig(dtype=dtype))
+            assert found.numerics.dtype == dtype
+            assert found.runtime == make_runtime("cpu", dtype)
+
+
+def test_a_folder_that_names_no_dtype_is_computed_in_float32(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    source = folders["bfloat16"]
+    for file in source.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((source / "config.json").read_text())
+    for named, expected in (("float16", "float32"), (None, "float32"), ("bfloat16", "bfloat16")):
+        # transformers' older spelling
+        changed = {**config, "dtype": None, "torch_dtype": named}
+        (tmp_path / "config.json").write_text(json.dumps(changed))
+        assert load_backend(tmp_path, EngineConfig()).numerics.dtype == expected
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_quantised_at_load_in_memory_and_converted_are_one(
+    folders: dict[str, Path], dtype: str, weights: str
+) -> None:
+    asked, runtime = EngineConfig(weights=weights), make_runtime("cpu", dtype)
+    at_load = load_backend(folders[dtype], asked)
+    assert str(at_load.numerics) == f"native-{best_isa()}-{dtype}-{weights}g32"
+    expected = logits(at_load)
+    assert not expected.equal(logits(load_backend(folders[dtype], EngineConfig())))
+    in_memory = make_backend(load_model(folders[dtype], runtime), asked, runtime)
+    for config in (asked, EngineConfig()):
+        converted = load_backend(folders[f"{dtype}-{weights}"], config)
+        for other in (converted, in_memory):
+            assert other.numerics == at_load.numerics
+            assert logits(other).equal(expected)
 
 
 def test_native_kernels_for_another_device_are_refused(
@@ -36,6 +125,30 @@ def test_native_kernels_for_another_device_are_refused(
     elsewhere = replace(small_runtime, device=torch.device("cuda"))
     with pytest.raises(ConfigError, match=r"backend native: for device cpu, not cuda"):
         make_backend(small_model, EngineConfig(backend="native"), elsewhere)
+    for config, runtime in (
+        (EngineConfig(weights="int8"), elsewhere),
+        (EngineConfig(weights="int8", backend="reference"), small_runtime),
+    ):
+        with pytest.raises(ConfigError, match="weights int8: for the native backend on the CPU"):
+            make_backend(small_model, config, runtime)
+
+
+@pytest.mark.parametrize(
+    ("folder", "config", "message"),
+    [
+        ("float32-int8", {"backend": "reference"}, "are quantised (int8g32), for the native"),
+        ("float32-int8", {"weights": "int4"}, "weights are int8 already, not int4; use the"),
+        ("float32-int4", {"weights": "int8"}, "weights are int4 already, not int8; use the"),
+        ("float32", {"weights": "int8", "backend": "reference"}, "weights int8: for the native"),
+        ("float32", {"device": "abacus"}, "device 'abacus': unknown"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(
+    folders: dict[str, Path], folder: str, config: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_backend(folders[folder], EngineConfig.model_validate(config))
+    assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_missing_kernels_are_an_error_that_names_the_way_out(
@@ -46,3 +159,15 @@ def test_missing_kernels_are_an_error_that_names_the_way_out(
     monkeypatch.delitem(sys.modules, "naga.model.native")
     with pytest.raises(ConfigError, match=r"not built .*--backend reference"):
         make_backend(small_model, EngineConfig(), small_runtime)
+
+
+def test_the_native_backend_makes_no_model_of_pytorch(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(*_: object) -> HybridLM:
+        raise AssertionError("made")
+
+    monkeypatch.setattr(module, "load_model", make)
+    load_backend(folders["float32"], EngineConfig())
+    load_backend(folders["float32"], EngineConfig(weights="int4"))
+    load_backend(folders["float32-int4"], EngineConfig())

@@ -10,6 +10,7 @@ from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig
 from naga.data.chat import Message, render_prompt
 from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
+from naga.engine.backend import make_backend
 from naga.engine.chat import (
     chat_request,
     complete,
@@ -52,7 +53,8 @@ def test_a_saved_model_answers_as_the_one_in_memory(
     request = chat_request(tokenizer, [Message(role="user", content="the rent")], SAMPLING)
     with open_engine(folder, CONFIG) as opened:
         from_disk = complete(opened, request)
-    with Engine(small_model, tokenizer, CONFIG, small_runtime) as engine:
+    backend = make_backend(small_model, CONFIG, small_runtime)
+    with Engine(backend, tokenizer, CONFIG) as engine:
         in_memory = complete(engine, request)
     assert (from_disk.tokens, from_disk.logprobs) == (in_memory.tokens, in_memory.logprobs)
 

@@ -1,6 +1,5 @@
 """memory.py: what the system has left, what an engine needs, and the refusal between the two."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,11 @@ from hypothesis import strategies as st
 from naga import _cpu
 from naga.checkpoint.save import save_model
 from naga.config.base import ConfigError
+from naga.config.quantisation import Group, Quantisation, Weights
 from naga.config.serve import EngineConfig
 from naga.data.tokenizer import Tokenizer
-from naga.engine import chat, memory
+from naga.engine import backend, memory
+from naga.engine.chat import open_engine
 from naga.engine.engine import Engine
 from naga.engine.memory import (
     WORKSPACE,
@@ -150,26 +151,45 @@ def test_the_need_is_what_tensors_take(model: HybridLM, runtime: Runtime, backen
     given = {"dtype": dtype, "backend": backend, "max_running": 3, "kv_tokens": 1000}
     config = EngineConfig.model_validate(given)
     need = memory_need(model.config, config)
-    held = sum(tensor.nbytes for tensor in model.state_dict().values())
     if backend == "reference":
+        held = sum(tensor.nbytes for tensor in model.state_dict().values())
         assert (need.weights, need.loading) == (held, 0)
     else:
-        native = NativeModel(model, runtime.dtype, 1, _cpu.best_isa())
+        native = NativeModel.of(model, runtime.dtype, 1, _cpu.best_isa())
         # Packed, a matrix has whole panels of rows; these are as small as matrices get.
         assert need.weights <= native._plan.weight_bytes < 4 * need.weights
-        assert need.loading == held
+        largest = max(tensor.numel() for tensor in model.state_dict().values())
+        assert need.loading == largest * (4 + runtime.dtype.itemsize)
     pool = StatePool.create(model.config, runtime, num_slots=3, num_pages=1000 // 64, page_size=64)
     assert need.states == pool.ssm.nbytes + pool.conv.nbytes
     assert need.kv == pool.keys.nbytes + pool.values.nbytes
+
+
+@pytest.mark.parametrize("group", [32, 64, 128])
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+def test_quantised_weights_are_counted_to_the_byte(
+    model: HybridLM, runtime: Runtime, weights: Weights, group: Group
+) -> None:
+    dtype = str(runtime.dtype).removeprefix("torch.")
+    quantisation = Quantisation(format=weights, group=group)
+    config = EngineConfig.model_validate({"dtype": dtype, "weights": weights})
+    need = memory_need(model.config, config, quantisation)
+    native = NativeModel.of(model, runtime.dtype, 1, _cpu.best_isa(), quantisation)
+    assert need.weights == native._plan.weight_bytes
+    mapped = memory_need(model.config, config, quantisation, mapped=True)
+    assert (mapped.weights, mapped.loading) == (need.weights, 0) != (need.weights, need.loading)
+    if group == 32:
+        assert memory_need(model.config, config) == need
 
 
 def test_only_the_cpus_memory_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, small_model: HybridLM
 ) -> None:
     monkeypatch.setattr(memory, "read_memory", full)
-    require_memory(small_model.config, EngineConfig(device="cuda"))
+    config = EngineConfig(device="cuda", dtype="float32")
+    require_memory(small_model.config, config)
     with pytest.raises(ConfigError, match="the model needs"):
-        require_memory(small_model.config, EngineConfig())
+        require_memory(small_model.config, config.model_copy(update={"device": "cpu"}))
 
 
 def full() -> SystemMemory:
@@ -185,15 +205,15 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(
 ) -> None:
     config, state = small_model.config, small_model.state_dict()
     save_model(tmp_path / "m", config, state, dtype=small_runtime.dtype, tokenizer=tokenizer)
-    load: Callable[..., HybridLM] = chat.load_model
 
     def load_nothing(*_: object) -> Engine:
         raise AssertionError("loaded")
 
-    monkeypatch.setattr(memory, "read_memory", full)
-    monkeypatch.setattr(chat, "load_model", load_nothing)
-    with pytest.raises(ConfigError, match="GB are available, and swapping"):
-        chat.open_engine(tmp_path / "m", EngineConfig())
-    monkeypatch.setattr(chat, "load_model", load)
-    monkeypatch.setattr(memory, "read_memory", read_memory)
-    chat.open_engine(tmp_path / "m", EngineConfig()).close()
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "read_memory", full)
+        patch.setattr(backend, "load_model", load_nothing)
+        patch.setattr(backend, "StoredModel", load_nothing)
+        for name in ("native", "reference"):
+            with pytest.raises(ConfigError, match="GB are available, and swapping"):
+                open_engine(tmp_path / "m", EngineConfig(backend=name))
+    open_engine(tmp_path / "m", EngineConfig()).close()

@@ -12,19 +12,24 @@ from hypothesis import strategies as st
 from model.tiny import CONFIGS, RUNTIMES, random_tokens, served_model, trained_model
 
 from naga import cli
+from naga.checkpoint.convert import convert
 from naga.checkpoint.load import load_model
 from naga.checkpoint.save import save_model
 from naga.config.base import ConfigError
 from naga.config.model import AttentionConfig, MambaConfig, MlpConfig, ModelConfig
+from naga.config.quantisation import Quantisation, Weights
 from naga.config.serve import EngineConfig
 from naga.data.tokenizer import Tokenizer, train_tokenizer
+from naga.data.windows import read_windows
 from naga.engine.backend import make_backend
 from naga.eval import Perplexity, measure_perplexity
-from naga.eval.perplexity import PIECE, read_windows, token_nats, window_size
+from naga.eval.perplexity import PIECE, token_nats, window_size
 from naga.model.init import initialize
 from naga.model.lm import HybridLM
 from naga.model.state import pack
+from naga.tasks import Mix, make_examples, make_tasks, write_conversations
 
+NAGA_MINI = Path(cli.__file__).parent / "assets" / "naga-mini"
 TEXT = "The tenant shall pay the rent 123 on the first day.\n甲方应当支付租金。😀\n" * 4
 BACKENDS = ("native", "reference")
 
@@ -46,7 +51,8 @@ def test_it_is_the_training_forms_log_softmax(name: str, backend: str) -> None:
     lengths = [2, 40, PIECE, PIECE + 1, PIECE + 2, 2 * PIECE + 9, 3]
     windows = [random_tokens(n, seed).tolist() for seed, n in enumerate(lengths)]
     runtime = RUNTIMES["float32"]
-    served = make_backend(served_model(name, runtime), EngineConfig(backend=backend), runtime)
+    config = EngineConfig(backend=backend)
+    served = make_backend(served_model(name, runtime), config, runtime).model
     found = list(token_nats(served, runtime, windows))
     expected = direct(trained_model(name), windows)
     assert len(found) == sum(lengths) - len(lengths)
@@ -118,6 +124,25 @@ def test_bfloat16_is_measured_as_served(checkpoint: Path, tmp_path: Path) -> Non
     wide = measure_perplexity(checkpoint, file, EngineConfig())
     narrow = measure_perplexity(checkpoint, file, EngineConfig(dtype="bfloat16"))
     assert narrow.nats != wide.nats and narrow.nats == pytest.approx(wide.nats, rel=1e-2)
+
+
+@pytest.mark.parametrize(("weights", "most"), [("int8", 1.003), ("int4", 1.06)])
+def test_quantised_weights_cost_a_trained_model_little(
+    weights: Weights, most: float, tmp_path: Path
+) -> None:
+    """naga-mini on conversations it was not trained on, at load and converted: the same bits."""
+    tasks = make_tasks(["addition", "sorting", "comparing", "counting"])
+    mix = Mix(weights=None, levels=("easy",), chinese=0.4)
+    examples = make_examples(tasks, mix=mix, split="heldout", seed=5, count=30)
+    file = tmp_path / "heldout.jsonl"
+    write_conversations(examples, file)
+    plain = measure_perplexity(NAGA_MINI, file, EngineConfig())
+    at_load = measure_perplexity(NAGA_MINI, file, EngineConfig(weights=weights))
+    assert at_load.nats != plain.nats
+    assert at_load.perplexity < most * plain.perplexity
+    convert(NAGA_MINI, tmp_path / "nearest", Quantisation(format=weights))
+    nearest = measure_perplexity(tmp_path / "nearest", file, EngineConfig())
+    assert nearest.nats == at_load.nats
 
 
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=4), st.integers(2, 50))

@@ -15,6 +15,7 @@ from naga.config.base import ConfigError
 from naga.config.model import AttentionConfig, MambaConfig, MlpConfig, ModelConfig
 from naga.config.serve import EngineConfig
 from naga.data.tokenizer import train_tokenizer
+from naga.engine.backend import make_backend
 from naga.engine.engine import Engine
 from naga.engine.request import SamplingParams
 from naga.eval import Answer, Score, engine_answerer, evaluate, write_samples
@@ -137,7 +138,9 @@ def engine() -> Iterator[Engine]:
     model = HybridLM(config)
     initialize(model, seed=0)
     tokenizer = train_tokenizer(["What is 347 + 586?", "哪个大？"] * 4, 300)
-    with Engine(model.eval(), tokenizer, EngineConfig(max_running=4), runtime) as running:
+    settings = EngineConfig(max_running=4)
+    backend = make_backend(model.eval(), settings, runtime)
+    with Engine(backend, tokenizer, settings) as running:
         yield running
     torch.set_num_threads(threads)
 

@@ -29,6 +29,7 @@ from model.tiny import (
 )
 from naga import _cpu
 from naga.config.model import ModelConfig
+from naga.config.quantisation import Quantisation
 from naga.model.init import initialize
 from naga.model.lm import HybridLM
 from naga.model.native import NativeModel
@@ -42,7 +43,7 @@ isas = pytest.mark.parametrize("isa", ISAS)
 
 
 def native(model: HybridLM, dtype: str, isa: str = ISAS[-1], threads: int = 1) -> NativeModel:
-    return NativeModel(model, RUNTIMES[dtype].dtype, threads, isa)
+    return NativeModel.of(model, RUNTIMES[dtype].dtype, threads, isa)
 
 
 @isas
@@ -166,7 +167,8 @@ def test_quantised_weights_are_near_and_bitwise_exact(name: str, dtype: str, isa
     for weights in ("int8", "int4"):
         found = []
         for threads, cuts in ((1, [LENGTH]), (2, [7, 1, 1, 20, 11])):
-            model = NativeModel(reference, RUNTIMES[dtype].dtype, threads, isa, weights)
+            quantised = Quantisation(format=weights)
+            model = NativeModel.of(reference, RUNTIMES[dtype].dtype, threads, isa, quantised)
             pool = make_pool(reference, RUNTIMES[dtype])
             found.append(row_logits(model, pool, tokens, 1, cuts))
         assert found[0].equal(found[1])

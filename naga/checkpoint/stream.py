@@ -1,0 +1,63 @@
+"""A safetensors file written one tensor at a time, tensors of whole lines first and on lines.
+
+A mapped file begins at a page, so what is aligned in the file is aligned in memory: packed weights
+are used where they lie. The format knows no gaps between tensors; the header is filled with spaces
+up to the first one, as the format allows. Memory holds one tensor. Does not put the file on the
+disk for good (naga/disk.py).
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from naga.checkpoint.layout import Shape
+
+# Bytes of a cache line, which the kernels' vectors do not cross.
+LINE = 64
+NAMES = {torch.uint8: "U8", torch.float32: "F32"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Entry:
+    """One tensor to write; made when its turn comes."""
+
+    name: str
+    dtype: torch.dtype
+    """uint8 or float32."""
+    shape: Shape
+    make: Callable[[], Tensor]
+
+    @property
+    def num_bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def write_stream(file: Path, entries: Sequence[Entry], metadata: dict[str, str]) -> None:
+    """Write `entries` into a new file: whole lines in their order, then the others in theirs."""
+    ordered = sorted(entries, key=lambda entry: entry.num_bytes % LINE != 0)
+    with file.open("xb") as stream:
+        stream.write(_header(ordered, metadata))
+        for entry in ordered:
+            tensor = entry.make()
+            assert (tuple(tensor.shape), tensor.dtype) == (entry.shape, entry.dtype), entry.name
+            stream.write(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+
+
+def _header(ordered: Sequence[Entry], metadata: dict[str, str]) -> bytes:
+    described: dict[str, object] = {"__metadata__": metadata}
+    first = 0
+    for entry in ordered:
+        described[entry.name] = {
+            "dtype": NAMES[entry.dtype],
+            "shape": entry.shape,
+            "data_offsets": (first, first + entry.num_bytes),
+        }
+        first += entry.num_bytes
+    text = json.dumps(described, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % LINE)
+    return len(text).to_bytes(8, "little") + text
