@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 class Format:
@@ -53,9 +55,19 @@ class Plan:
         conv: Tensor,
         keys: Tensor,
         values: Tensor,
+        key_scales: Tensor | None,
+        value_scales: Tensor | None,
         hidden: Tensor,
     ) -> None: ...
     def logits(self, hidden: Tensor, out: Tensor) -> None: ...
+    def sample(
+        self,
+        logits: Tensor,
+        reals: Tensor,
+        words: NDArray[np.uint64],
+        tokens: Tensor,
+        logprobs: Tensor,
+    ) -> None: ...
     @property
     def threads(self) -> int: ...
     @property
@@ -69,7 +81,7 @@ def read_bandwidth(bytes: int, threads: int) -> float:
     """Bytes a second; see naga/native/probe.hpp."""
 
 def product_peak(dtype: str, isa: str, threads: int) -> float:
-    """FLOP a second; see naga/native/probe.hpp."""
+    """FLOP a second; float32, bfloat16, or int8 weights and inputs; see naga/native/probe.hpp."""
 
 def packed_bytes(rows: int, columns: int, format: Format, group: int) -> int:
     """Of a weight (rows, columns) in int8 or int4; a multiple of 64. group: 32, 64 or 128."""

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
 from naga import __version__
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -21,7 +19,7 @@ class Machine:
     cpu: str
     cores: int
     threads: int
-    """What torch computes with, on both sides."""
+    """What every side computes with."""
     python: str
     torch: str
     naga: str
@@ -34,12 +32,20 @@ class Machine:
     def busy(self) -> bool:
         return self.load_at_start > BUSY * self.cores
 
+    @property
+    def warning(self) -> str:
+        """To be said before measuring on a busy one."""
+        return (
+            f"the machine is busy (load {self.load_at_start} on {self.cores} cores): what is "
+            "measured now means little"
+        )
 
-def describe_machine() -> Machine:
+
+def describe_machine(threads: int) -> Machine:
     return Machine(
         cpu=cpu_model(),
         cores=os.cpu_count() or 1,
-        threads=torch.get_num_threads(),
+        threads=threads,
         python=platform.python_version(),
         torch=version("torch"),
         naga=__version__,

@@ -1,26 +1,30 @@
 """Our side: prefill and decode through the real engine, training through the real step.
 
-Engine times are taken where outputs leave it, so they hold everything a caller pays: messages,
+Times are taken where outputs leave the engine, so they hold everything a caller pays: messages,
 scheduling, prompts in chunks, sampling with log-probabilities, detokenising. The engine gets a
-vocabulary without end tokens, so that no request ends early. Measures nothing of the HTTP server.
+vocabulary without end tokens, so that no request ends early. Between two windows of decode it is
+held by the sink of the last output. Measures nothing of the HTTP server.
 
 B sequences, C tokens of each.
 """
 
+import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from queue import SimpleQueue
 from time import perf_counter
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models
 
+from naga.bench.limits import Arithmetic, Precision
 from naga.bench.rounds import Case, Tokens
 from naga.checkpoint.load import load_model
 from naga.config.base import ConfigError
+from naga.config.load import parse_config
+from naga.config.quantisation import Weights
 from naga.config.serve import EngineConfig
 from naga.config.train import OptimConfig
 from naga.data.packing import PackedBatch
@@ -28,22 +32,44 @@ from naga.data.tokenizer import Tokenizer
 from naga.engine.backend import load_backend
 from naga.engine.engine import Engine
 from naga.engine.request import Output, Request, SamplingParams
+from naga.model.native import NativeModel, best_isa, product_peak
 from naga.runtime import Runtime, make_runtime
 from naga.train.optim import make_optimizer, make_trainable
 from naga.train.step import train_step
 
-Arrivals = SimpleQueue[tuple[float, Output]]
+ELEMENTS: Mapping[Arithmetic, str] = {"f32": "float32", "bf16": "bfloat16", "int8": "int8"}
 
 
-def most_tokens(case: Case, prefill_chunk: int) -> int:
-    """Tokens to generate at most, so that no sequence ends while another is still timed.
+USUAL = parse_config(EngineConfig, {}, source="bench")
 
-    The first sequence decodes on while the prompts of the others are read, chunk by chunk.
-    """
-    if case.work == "prefill":
-        return 1
-    prefill_steps = -(-case.batch * case.context // prefill_chunk)
-    return prefill_steps + 1 + case.new_tokens
+
+def dtype_of(precision: Precision) -> str:
+    """That the engine computes in."""
+    return "float32" if precision == "f32" else "bfloat16"
+
+
+def weights_of(precision: Precision) -> Weights | None:
+    """How the engine holds its matrices, if not in its dtype."""
+    return precision if precision == "int8" or precision == "int4" else None
+
+
+def open_sequences(
+    *, model: str, precision: Precision, sequences: int, tokens: int
+) -> "EngineSequences":
+    """The engine's defaults, with memory for so many sequences, of `tokens` tokens together."""
+    asked = {
+        "dtype": dtype_of(precision),
+        "backend": "native",
+        "max_running": max(USUAL.max_running, sequences),
+        "kv_tokens": tokens,
+    }
+    if weights := weights_of(precision):
+        asked["weights"] = weights
+    config = parse_config(EngineConfig, asked, source="naga bench")
+    backend = load_backend(Path(model), config)
+    assert isinstance(backend.model, NativeModel), "nothing else was asked for"
+    tokenizer = plain_tokenizer(backend.model.config.vocab_size)
+    return EngineSequences(Engine(backend, tokenizer, config), backend.model)
 
 
 def plain_tokenizer(vocab_size: int) -> Tokenizer:
@@ -53,88 +79,142 @@ def plain_tokenizer(vocab_size: int) -> Tokenizer:
     return Tokenizer(backend, {})
 
 
-@contextmanager
-def open_engine_side(path: Path, config: EngineConfig) -> Iterator["EngineSide"]:
-    backend = load_backend(path, config)
-    tokenizer = plain_tokenizer(backend.model.config.vocab_size)
-    with Engine(backend, tokenizer, config) as engine:
-        yield EngineSide(engine)
+def extra_tokens(batch: int, prompt_len: int, prefill_chunk: int) -> int:
+    """Tokens at most that a sequence makes besides those asked for.
+
+    The first sequence decodes on while the prompts of the others are read, chunk by chunk; none may
+    come to its end.
+    """
+    return -(-batch * prompt_len // prefill_chunk) + 2
 
 
-class EngineSide:
-    """Prefill and decode; the engine must be idle."""
+class EngineSequences:
+    """See sequences.Sequences; the engine must be idle."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, model: NativeModel) -> None:
+        """`model`: what the engine computes with."""
+        self._engine, self._model = engine, model
+        self._turnstile = Turnstile([])
+        self._names: list[str] = []
 
-    def seconds(self, case: Case, tokens: Tokens) -> float:
-        """Prefill: from submit to the first token. Decode: new_tokens steps of the whole batch."""
-        longest = most_tokens(case, self._engine.config.prefill_chunk)
-        requests = [_request(row, longest) for row in tokens.tolist()]
-        arrived: Arrivals = SimpleQueue()
-        if case.work == "prefill":
-            submitted = perf_counter()
-            self._submit(requests, arrived)
-            return _all_started(requests, arrived) - submitted
-        self._submit_together(requests, arrived)
-        started = ended = _all_started(requests, arrived)
-        # The last sequence to start is the last of its step: whole steps follow.
-        for _ in range(case.timed_tokens):
-            ended, output = _take(arrived)
-            assert output.finish_reason is None, "a sequence ended while it was timed"
-        self._stop(requests, arrived)
-        return ended - started
-
-    def _submit(self, requests: list[Request], arrived: Arrivals) -> None:
-        for request in requests:
-            self._engine.submit(request, lambda output: arrived.put((perf_counter(), output)))
-
-    def _submit_together(self, requests: list[Request], arrived: Arrivals) -> None:
-        """Submit on the engine's own thread, between two steps, so that the next one sees them all.
+    def start(self, prompts: list[list[int]], new_tokens: int) -> float:
+        """Submits them on the engine's own thread, between two steps: the next one sees them all.
 
         From this thread the first would decode, for who knows how long, before the last is there.
         """
+        chunk = self._engine.config.prefill_chunk
+        longest = new_tokens + extra_tokens(len(prompts), len(prompts[0]), chunk)
+        requests = [_request(prompt, longest) for prompt in prompts]
+        self._names = [request.id for request in requests]
+        turnstile = self._turnstile = Turnstile(self._names)
+        submitted = 0.0
 
         def submit(_: Output) -> None:
+            nonlocal submitted
+            submitted = perf_counter()
             try:
-                self._submit(requests, arrived)
+                for request in requests:
+                    self._engine.submit(request, turnstile.take)
             except ConfigError as error:
                 # A sink must not fail, and the caller waits.
-                failed = Output(request_id=requests[0].id, error=str(error))
-                arrived.put((perf_counter(), failed))
+                turnstile.take(Output(request_id=requests[0].id, error=str(error)))
 
         self._engine.submit(_request([0], max_tokens=1), submit)
+        return turnstile.wait_held() - submitted
 
-    def _stop(self, requests: list[Request], arrived: Arrivals) -> None:
-        """Cancel, and wait until the engine is idle again."""
-        running = {request.id for request in requests}
-        for request_id in running:
-            self._engine.cancel(request_id)
-        while running:
-            _, output = _take(arrived)
+    def advance(self, steps: int) -> float:
+        started = perf_counter()
+        self._turnstile.admit(steps * len(self._names))
+        return self._turnstile.wait_held() - started
+
+    def stop(self) -> None:
+        """Waits until the engine is idle again."""
+        for name in self._names:
+            self._engine.cancel(name)
+        self._turnstile.wait_ended()
+        self._names = []
+
+    def read_weights(self) -> float:
+        """Bytes a second of a pass over the very weights that a step reads; between two calls."""
+        started = perf_counter()
+        count = self._model.read_weights()
+        return count / (perf_counter() - started)
+
+    def product_peaks(self, names: list[Arithmetic]) -> dict[Arithmetic, float]:
+        """FLOP a second of products whose operands lie in caches."""
+        threads = torch.get_num_threads()
+        return {name: product_peak(ELEMENTS[name], best_isa(), threads) for name in names}
+
+    def close(self) -> None:
+        self.stop()
+        self._engine.close()
+
+
+class Turnstile:
+    """Takes the outputs of some requests, and holds the engine's thread when enough have passed.
+
+    First until each request has its first token: the last to start is the last of its step, so
+    whole steps follow. A held engine computes nothing.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        self._changed = threading.Condition()
+        self._unstarted, self._running = {*names}, {*names}
+        self._left = 0
+        self._held, self._ending = False, False
+        self._error: str | None = None
+        self._moment = 0.0
+
+    def take(self, output: Output) -> None:
+        """A sink: called on the engine's thread."""
+        now = perf_counter()
+        with self._changed:
             if output.finish_reason is not None:
-                running.remove(output.request_id)
+                self._running.discard(output.request_id)
+            if not self._ending:
+                self._count(output, now)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._held)
+
+    def admit(self, count: int) -> None:
+        """Let `count` more pass."""
+        with self._changed:
+            self._left, self._held = count, False
+            self._changed.notify_all()
+
+    def wait_held(self) -> float:
+        """When the output came that the engine is held at."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._held or self._error is not None)
+            if self._error is not None:
+                raise ConfigError(f"naga's engine failed: {self._error}")
+            return self._moment
+
+    def wait_ended(self) -> None:
+        """Let all pass, until every request has ended."""
+        with self._changed:
+            self._ending, self._held = True, False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._running)
+
+    def _count(self, output: Output, now: float) -> None:
+        if output.error is not None or output.finish_reason is not None:
+            self._error = output.error or "a sequence ended while it was timed"
+            # Those that were refused never end.
+            self._running.clear()
+            return
+        self._moment = now
+        if self._unstarted:
+            self._unstarted.discard(output.request_id)
+            self._held = not self._unstarted
+        else:
+            self._left -= 1
+            self._held = not self._left
 
 
 def _request(prompt: list[int], max_tokens: int) -> Request:
     sampling = SamplingParams(temperature=0, max_tokens=max_tokens)
     return Request(id=uuid.uuid4().hex, prompt=tuple(prompt), sampling=sampling, raw=True)
-
-
-def _all_started(requests: list[Request], arrived: Arrivals) -> float:
-    """When the last of them got its first token."""
-    waiting, now = {request.id for request in requests}, 0.0
-    while waiting:
-        now, output = _take(arrived)
-        waiting.discard(output.request_id)
-    return now
-
-
-def _take(arrived: Arrivals) -> tuple[float, Output]:
-    now, output = arrived.get()
-    if output.error is not None:
-        raise ConfigError(f"naga's engine failed: {output.error}")
-    return now, output
 
 
 class TrainSide:

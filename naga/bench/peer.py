@@ -1,9 +1,8 @@
-"""Their side: the same checkpoint in transformers (5 or newer), with its default settings.
+"""transformers training the same checkpoint, in this process.
 
-Decode is a bare loop of forward passes over transformers' own cache, greedy: less than `generate`
-does, so it flatters the peer. Training in bfloat16 is autocast over float32 weights, as its Trainer
-does it. What transformers says about itself is kept off the terminal (`quiet`); weights it could
-not match are an error. Imports transformers only when asked to: it is no dependency of naga.
+Forward, backward, clipping and AdamW as its Trainer does them; bfloat16 is autocast over float32
+weights. What transformers says about itself is kept off the terminal (`quiet`). Imports
+transformers only when asked to: it is no dependency of naga.
 
 B sequences, C tokens of each.
 """
@@ -12,33 +11,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from naga.bench.rounds import Case, Tokens
 from naga.config.base import ConfigError
 from naga.config.train import OptimConfig
 
-OLDEST = 5
 # Optional packages it would compute Mamba layers with.
 KERNELS = ("mamba_ssm", "causal_conv1d", "kernels")
-
-
-def peer_version() -> str:
-    """The installed transformers; ConfigError if it is missing or too old."""
-    fix = f"pip install 'transformers>={OLDEST}'"
-    if find_spec("transformers") is None:
-        raise ConfigError(f"transformers is not installed, and naga is compared with it: {fix}")
-    found = version("transformers")
-    if int(found.partition(".")[0]) < OLDEST:
-        raise ConfigError(f"transformers {found} is too old to be compared with: {fix}")
-    return found
 
 
 def peer_kernels() -> tuple[str, ...]:
@@ -63,50 +48,13 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def load_peer(path: Path, dtype: torch.dtype) -> nn.Module:
-    """The checkpoint folder in transformers, all weights in `dtype`."""
-    transformers: Any = import_module("transformers")
-    model, report = transformers.AutoModelForCausalLM.from_pretrained(
-        path, dtype=dtype, trust_remote_code=False, local_files_only=True, output_loading_info=True
-    )
-    wrong = sorted(str(name) for names in report.values() for name in names)
-    if wrong:
-        raise ConfigError(f"{path}: transformers does not open it as naga does: {wrong[0]}")
-    assert isinstance(model, nn.Module)
-    return model
-
-
-class PeerSide:
-    """Prefill and decode."""
-
-    def __init__(self, path: Path, dtype: torch.dtype) -> None:
-        self._model = load_peer(path, dtype).eval()
-        self._dtype = dtype
-
-    def seconds(self, case: Case, tokens: Tokens) -> float:
-        """Prefill: one pass over the prompts. Decode: new_tokens passes after that one."""
-        with torch.inference_mode(), _one_line_errors(self._dtype):
-            started = perf_counter()
-            chosen, cache = self._forward(torch.from_numpy(tokens), None)
-            if case.work == "decode":
-                started = perf_counter()
-                for _ in range(case.new_tokens):
-                    chosen, cache = self._forward(chosen, cache)
-            return perf_counter() - started
-
-    def _forward(self, tokens: Tensor, cache: Any) -> tuple[Tensor, Any]:
-        """Greedy next tokens (B, 1), and the cache that has seen `tokens`."""
-        output = self._model(
-            input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1
-        )
-        return output.logits[:, -1:].argmax(-1), output.past_key_values
-
-
 class PeerTrainSide:
     """Training: forward, backward, clipping, AdamW."""
 
     def __init__(self, path: Path, dtype: torch.dtype, optim: OptimConfig) -> None:
-        self._model = load_peer(path, torch.float32).train()
+        from naga.bench.workers.transformers_sequences import load
+
+        self._model = load(str(path), torch.float32).train()
         self._dtype, self._clip_norm = dtype, optim.clip_norm
         self._optimizer = torch.optim.AdamW(
             self._model.parameters(),

@@ -1,11 +1,10 @@
 """`naga bench slice`: prefill, decode and training of one checkpoint, beside transformers.
 
-Both sides live in this process, on the CPU, with the same threads. Inference is compared first and
-its models are let go before training starts, so that the two stages' memory does not add up. Not a
-test: it says how fast, never whether that is fast enough.
+Inference is compared as `naga bench prefill` and `decode` compare it, in worker processes, and has
+ended before training starts in this one. On the CPU. Not a test: it says how fast, never whether
+that is fast enough.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -13,19 +12,22 @@ import numpy as np
 from pydantic import Field, model_validator
 from rich.console import Console
 
+from naga import __version__
+from naga.bench.compare import compare_pair
+from naga.bench.engines import Job
+from naga.bench.limits import Precision
 from naga.bench.machine import describe_machine
-from naga.bench.ours import TrainSide, most_tokens, open_engine_side
-from naga.bench.peer import PeerSide, PeerTrainSide, peer_kernels, peer_version, quiet
-from naga.bench.report import Report, Subject
-from naga.bench.rounds import Case, Comparison, Rounds
-from naga.checkpoint.config import read_dtype, read_layout
+from naga.bench.ours import TrainSide
+from naga.bench.peer import PeerTrainSide, peer_kernels, quiet
+from naga.bench.peers import Installed, find_peers
+from naga.bench.report import Report, describe_subject, make_room
+from naga.bench.rounds import Case, Comparison, Contender, Name, Rounds
+from naga.checkpoint.config import read_layout
 from naga.config.base import Config, ConfigError
 from naga.config.load import parse_config
 from naga.config.model import ModelConfig
-from naga.config.serve import EngineConfig
 from naga.config.train import OptimConfig
 from naga.disk import write_atomic
-from naga.model.account import account
 from naga.runtime import make_runtime
 from naga.train.progress import say
 
@@ -48,10 +50,15 @@ class SliceOptions(Config):
     train_tokens: int = Field(4096, gt=0)
     """Tokens of a training step, in `batch` rows."""
     dtype: Literal["float32", "bfloat16"] = "float32"
+    threads: int = Field(gt=0)
     seed: int = Field(0, ge=0)
     """Of the random tokens."""
     markdown: Path | None = None
     """Write the page here."""
+
+    @property
+    def precision(self) -> Precision:
+        return "f32" if self.dtype == "float32" else "bf16"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -69,45 +76,32 @@ def run_slice(options: SliceOptions, command: str, console: Console) -> Report:
     Progress goes to `console`. ConfigError if transformers is missing, cannot open the layout or
     cannot compute the model, or if the lengths do not fit the model.
     """
-    version = peer_version()
+    (peer,) = find_peers(["transformers"], [])
     layout, config = read_layout(options.model)
-    inference, training = inference_cases(options), training_case(options)
-    engine = engine_config(options, inference)
     _refuse(options.model, layout.model_type, config)
-    _refuse_lengths(options.model, config, inference, engine)
-    _make_room(options.markdown)
-    machine, total = describe_machine(), account(config)
+    job = inference_job(options, config)
+    job.refuse_lengths()
+    make_room(options.markdown)
+    machine = describe_machine(options.threads)
     if machine.busy:
-        say(
-            console,
-            f"the machine is busy (load {machine.load_at_start} on {machine.cores} cores): "
-            "what is measured now means little",
-        )
+        say(console, machine.warning)
     rounds = Rounds(
         count=options.rounds,
         vocab_size=config.vocab_size,
         generator=np.random.default_rng(options.seed),
         console=console,
     )
-    with quiet():
-        found = [
-            *_compare_inference(options.model, engine, inference, rounds),
-            *_compare_training(options, training, rounds),
-        ]
+    precision = options.precision
+    found = [
+        *compare_pair(job, (precision, peer, precision), rounds),
+        *_compare_training(options, peer, rounds),
+    ]
     report = Report(
+        title="Training, prefill and decode beside transformers",
+        notes=_notes(options),
         command=command,
-        subject=Subject(
-            model=str(options.model),
-            layout=layout.model_type,
-            parameters=total.parameters,
-            active_parameters=total.active_parameters,
-            dtype=options.dtype,
-            decode_tokens=options.decode_tokens,
-            prefill_chunk=engine.prefill_chunk,
-        ),
+        subject=describe_subject(options.model, layout.model_type, config),
         machine=machine,
-        peer_version=version,
-        peer_kernels=peer_kernels(),
         comparisons=tuple(found),
     )
     if options.markdown is not None:
@@ -115,14 +109,20 @@ def run_slice(options: SliceOptions, command: str, console: Console) -> Report:
     return report
 
 
-def inference_cases(options: SliceOptions) -> tuple[Case, ...]:
+def inference_job(options: SliceOptions, config: ModelConfig) -> Job:
     """Prefill of one prompt, decode of one sequence and of a batch."""
     prompt = options.prompt_tokens
     decodes = (
         Case(work="decode", batch=batch, context=prompt, new_tokens=options.decode_tokens)
         for batch in sorted({1, options.batch})
     )
-    return (Case(work="prefill", batch=1, context=prompt), *decodes)
+    return Job(
+        model=options.model,
+        config=config,
+        cases=(Case(work="prefill", batch=1, context=prompt), *decodes),
+        rounds=options.rounds + 1,
+        threads=options.threads,
+    )
 
 
 def training_case(options: SliceOptions) -> Case:
@@ -130,18 +130,21 @@ def training_case(options: SliceOptions) -> Case:
     return Case(work="train", batch=rows, context=options.train_tokens // rows)
 
 
-def engine_config(options: SliceOptions, cases: Sequence[Case]) -> EngineConfig:
-    """The engine's defaults, with memory for the largest case."""
-    usual = parse_config(EngineConfig, {"dtype": options.dtype}, source="bench")
-    page, chunk = usual.page_size, usual.prefill_chunk
-    pages = max(case.batch * -(-_length(case, chunk) // page) for case in cases)
-    memory = {"max_running": max(usual.max_running, options.batch), "kv_tokens": pages * page}
-    return parse_config(EngineConfig, {"dtype": options.dtype, **memory}, source="bench")
-
-
-def _length(case: Case, chunk: int) -> int:
-    """Positions a sequence of the case may come to need in our engine."""
-    return case.context + most_tokens(case, chunk)
+def _notes(options: SliceOptions) -> tuple[str, ...]:
+    kernels = ", ".join(peer_kernels()) or "none of its optional Mamba kernels"
+    weights = "float32 weights" + ("" if options.dtype == "float32" else " under autocast")
+    return (
+        "**prefill**: naga's engine from submit to first token, scheduling and sampling included; "
+        f"transformers (beside it installed: {kernels}): one forward pass and an argmax.",
+        f"**decode**: {options.decode_tokens} greedy tokens per sequence. naga: its engine, with "
+        "log-probabilities and detokenising; transformers: a bare loop over its own cache, without "
+        "`generate`.",
+        "**train**: one optimizer step (forward, backward, clipping, AdamW) on `batch` rows of "
+        "`context` tokens, no padding on either side; transformers in train mode with labels, "
+        f"{weights}.",
+        "**of limit**: of the reading or the arithmetic that the work cannot do without, at the "
+        "speed read beside it.",
+    )
 
 
 def _refuse(model: Path, layout: str, config: ModelConfig) -> None:
@@ -157,40 +160,16 @@ def _refuse(model: Path, layout: str, config: ModelConfig) -> None:
         )
 
 
-def _refuse_lengths(
-    model: Path, config: ModelConfig, cases: Sequence[Case], engine: EngineConfig
-) -> None:
-    longest = max(_length(case, engine.prefill_chunk) for case in cases)
-    if longest > config.max_positions:
-        raise ConfigError(
-            f"{model}: prompt and decoded tokens need {longest} positions, its context is "
-            f"{config.max_positions}; lower --prompt-tokens, --decode-tokens or --batch"
-        )
-
-
-def _make_room(file: Path | None) -> None:
-    """Find out before the run whether its page can be written."""
-    if file is None:
-        return
-    if file.is_dir():
-        raise ConfigError(f"{file}: is a folder; give a file")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be written ({error.strerror})") from None
-
-
-def _compare_inference(
-    model: Path, engine: EngineConfig, cases: Sequence[Case], rounds: Rounds
-) -> list[Comparison]:
-    with open_engine_side(model, engine) as ours:
-        dtype = engine.dtype or read_dtype(model)
-        theirs = PeerSide(model, make_runtime(engine.device, dtype).dtype)
-        return rounds.compare("inference", cases, ours, theirs)
-
-
-def _compare_training(options: SliceOptions, case: Case, rounds: Rounds) -> list[Comparison]:
+def _compare_training(options: SliceOptions, peer: Installed, rounds: Rounds) -> list[Comparison]:
     runtime = make_runtime("cpu", options.dtype)
-    ours = TrainSide(options.model, runtime, OPTIM)
-    theirs = PeerTrainSide(options.model, runtime.dtype, OPTIM)
-    return rounds.compare("training", [case], ours, theirs)
+    with quiet():
+        ours, theirs = (
+            Contender(
+                name=Name(engine=engine, version=version, precision=options.precision), side=side
+            )
+            for engine, version, side in (
+                ("naga", __version__, TrainSide(options.model, runtime, OPTIM)),
+                ("transformers", peer.version, PeerTrainSide(options.model, runtime.dtype, OPTIM)),
+            )
+        )
+        return rounds.compare("training", [training_case(options)], ours, theirs)

@@ -43,13 +43,31 @@ struct Line {
     std::uint64_t words[8];
 };
 
+// Columns that share a scale where weights are quantised.
+constexpr Index GROUP = 32, GROUPS = DEPTH / GROUP;
+
 // One thread's operands.
 struct Operands {
     Packed weight;
     std::vector<float> x, y;  // float32 or, in half of it, bfloat16
+    // x as quantised weights meet it.
+    std::vector<std::int8_t> values;
+    std::vector<float> scales;
+    std::vector<std::int32_t> totals;
+
+    Product product(const Kernels& kernels) {
+        Product product{x.data(), DEPTH, ROWS, &weight.matrix(), y.data(), COLUMNS};
+        if (weight.matrix().format == Format::element) return product;
+        values.resize(std::size_t(ROWS * DEPTH));
+        scales.resize(std::size_t(ROWS * GROUPS));
+        totals.resize(std::size_t(ROWS * GROUPS));
+        product.quantised = {values.data(), scales.data(), totals.data()};
+        kernels.quantise(x.data(), DEPTH, DEPTH, GROUP, 0, ROWS, product.quantised);
+        return product;
+    }
 };
 
-void fill(Operands& operands, const Kernels& kernels) {
+void fill(Operands& operands, const Kernels& kernels, Format format) {
     operands.x.assign(std::size_t(ROWS * DEPTH), 0);
     operands.y.assign(std::size_t(ROWS * COLUMNS), 0);
     std::vector<float> weight(static_cast<std::size_t>(COLUMNS * DEPTH));
@@ -57,7 +75,7 @@ void fill(Operands& operands, const Kernels& kernels) {
     std::uint32_t half = kernels.element == Element::float32 ? 0x3f000000u : 0x3f003f00u;
     for (std::vector<float>* values : {&operands.x, &weight})
         for (float& value : *values) std::memcpy(&value, &half, 4);
-    operands.weight.shape(kernels, COLUMNS, DEPTH);
+    operands.weight.shape(kernels, COLUMNS, DEPTH, format, format == Format::element ? 0 : GROUP);
     operands.weight.own();
     operands.weight.fill(kernels, weight.data(), nullptr, 0, operands.weight.panels());
 }
@@ -84,22 +102,25 @@ double read_bandwidth(Index bytes, int threads) {
     return double(count) * sizeof(Line) / best;
 }
 
-double product_peak(const Kernels& kernels, int threads) {
+double product_peak(const Kernels& kernels, Format format, int threads) {
     Pool pool(threads);
     std::vector<Operands> operands(static_cast<std::size_t>(threads));
-    for (Operands& own : operands) fill(own, kernels);
+    std::vector<Product> products;
+    for (Operands& own : operands) {
+        fill(own, kernels, format);
+        products.push_back(own.product(kernels));
+    }
+    Index panels = operands.front().weight.panels();
     auto multiply = [&](Team& team) {
-        Operands& own = operands[std::size_t(team.rank)];
-        Product product{own.x.data(), DEPTH, ROWS, &own.weight.matrix(), own.y.data(), COLUMNS};
         for (int i = 0; i < PRODUCT_PASSES; ++i)
-            kernels.product(product, 0, own.weight.panels());
+            kernels.product(products[std::size_t(team.rank)], 0, panels);
     };
     double best = std::numeric_limits<double>::infinity();
     Clock::time_point start = Clock::now();
     for (int pass = 0; pass < PRODUCT_PASSES || seconds_since(start) < PRODUCT_SECONDS; ++pass)
         best = std::min(best, seconds_of(pool, multiply));
-    double products = double(PRODUCT_PASSES) * ROWS * DEPTH * COLUMNS;
-    return 2 * products * threads / best;
+    double multiplied = double(PRODUCT_PASSES) * ROWS * DEPTH * COLUMNS;
+    return 2 * multiplied * threads / best;
 }
 
 }  // namespace naga

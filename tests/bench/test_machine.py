@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -40,8 +41,9 @@ def test_the_commit_is_that_of_the_tree_that_tracks_the_file(tmp_path: Path) -> 
     assert commit(file) == f"{head}+"
 
 
-def test_threads_are_those_torch_computes_with() -> None:
-    torch.set_num_threads(2)
-    machine = describe_machine()
-    assert machine.threads == 2
-    assert machine.torch == torch.__version__
+def test_a_machine_under_load_says_so() -> None:
+    machine = describe_machine(2)
+    assert (machine.threads, machine.torch) == (2, torch.__version__)
+    quiet, busy = (replace(machine, cores=4, load_at_start=load) for load in (1.0, 3.0))
+    assert not quiet.busy and busy.busy
+    assert "load 3.0 on 4 cores" in busy.warning

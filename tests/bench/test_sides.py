@@ -1,7 +1,8 @@
-"""naga.bench.ours and naga.bench.peer: the two sides do the same work, all of it."""
+"""naga.bench.ours, naga.bench.peer and transformers' worker: the two sides do the same work."""
 
 import logging
 import warnings
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -9,21 +10,26 @@ import numpy as np
 import pytest
 import torch
 
-from naga.bench import peer
-from naga.bench.ours import EngineSide, TrainSide, open_engine_side, pack_rows, plain_tokenizer
-from naga.bench.peer import PeerSide, PeerTrainSide, load_peer, peer_version, quiet
+from naga.bench.limits import Precision
+from naga.bench.ours import (
+    EngineSequences,
+    TrainSide,
+    Turnstile,
+    open_sequences,
+    pack_rows,
+    plain_tokenizer,
+)
+from naga.bench.peer import PeerTrainSide, quiet
 from naga.bench.rounds import Case
 from naga.bench.slice import OPTIM
+from naga.bench.workers.transformers_sequences import TransformersSequences, load
 from naga.config.base import ConfigError
-from naga.config.load import parse_config
-from naga.config.serve import EngineConfig
 from naga.engine.request import Output
 from naga.model.state import pack
 from naga.ops.loss import cross_entropy
 from naga.runtime import make_runtime
 
 TOKENS = np.random.default_rng(1).integers(96, size=(3, 12))
-ENGINE = parse_config(EngineConfig, {"kv_tokens": 1024, "prefill_chunk": 16}, source="test")
 
 
 def test_rows_are_packed_with_the_targets_of_transformers_labels() -> None:
@@ -50,7 +56,7 @@ def test_both_sides_train_on_the_same_loss(layout: str, checkpoints: dict[str, P
         logits_divisor=model.config.logits_divisor,
     )
     with quiet():
-        theirs = load_peer(checkpoints[layout], torch.float32)
+        theirs = load(str(checkpoints[layout]), torch.float32)
         ids = torch.from_numpy(TOKENS)
         expected = theirs(input_ids=ids, labels=ids, use_cache=False).loss
     torch.testing.assert_close(loss, expected, atol=1e-4, rtol=0)
@@ -70,77 +76,123 @@ def test_training_moves_the_weights_of_both_sides(dtype: str, checkpoints: dict[
             assert any(not a.equal(b) for a, b in zip(before, after, strict=True))
 
 
+@pytest.fixture
+def ours(checkpoints: dict[str, Path]) -> Iterator[EngineSequences]:
+    found = open_sequences(
+        model=str(checkpoints["granitemoehybrid"]), precision="f32", sequences=3, tokens=1024
+    )
+    yield found
+    found.close()
+
+
 class Watched:
-    """Notes what leaves the engine."""
+    """Notes the tokens that leave the engine, by request."""
 
-    def __init__(self, side: EngineSide, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.outputs: list[Output] = []
-        submit = side._engine.submit
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.tokens: dict[str, list[int]] = {}
+        take = Turnstile.take
 
-        def watch(request, sink):  # type: ignore[no-untyped-def]
-            def both(output: Output) -> None:
-                # Not those of the request that only lets the others in.
-                if len(request.prompt) > 1:
-                    self.outputs.append(output)
-                sink(output)
+        def note(turnstile: Turnstile, output: Output) -> None:
+            if output.token is not None:
+                self.tokens.setdefault(output.request_id, []).append(output.token)
+            take(turnstile, output)
 
-            submit(request, both)
+        monkeypatch.setattr(Turnstile, "take", note)
 
-        monkeypatch.setattr(side._engine, "submit", watch)
+    @property
+    def counts(self) -> list[int]:
+        return [len(tokens) for tokens in self.tokens.values()]
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_decode_times_every_sequence_and_leaves_the_engine_idle(
-    batch: int, checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+def test_the_engine_stands_still_between_two_windows(
+    batch: int, ours: EngineSequences, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = Case(work="decode", batch=batch, context=12, new_tokens=5)
-    with open_engine_side(checkpoints["granitemoehybrid"], ENGINE) as side:
-        watched = Watched(side, monkeypatch)
-        assert side.seconds(case, TOKENS[:batch]) > 0
-        assert (side._engine.load.running, side._engine.load.waiting) == (0, 0)
-    counts: dict[str, int] = {}
-    for output in watched.outputs:
-        counts[output.request_id] = counts.get(output.request_id, 0) + (output.token is not None)
-    assert len(counts) == batch and min(counts.values()) >= 1 + case.new_tokens
+    watched = Watched(monkeypatch)
+    assert ours.start(TOKENS[:batch].tolist(), 8) > 0
+    # Prompts of 12 tokens fit one chunk: all start in one step.
+    assert watched.counts == [1] * batch
+    for count in (4, 9):
+        assert ours.advance(count - watched.counts[0]) > 0
+        assert watched.counts == [count] * batch
+    ours.stop()
+    assert watched.counts == [9] * batch
+    assert (ours._engine.load.running, ours._engine.load.waiting) == (0, 0)
 
 
-def test_a_request_the_engine_refuses_is_an_error_not_a_wait(checkpoints: dict[str, Path]) -> None:
-    too_long = Case(work="decode", batch=2, context=12, new_tokens=500)
-    with (
-        open_engine_side(checkpoints["nemotron_h"], ENGINE) as side,
-        pytest.raises(ConfigError, match="exceeds the model's context"),
-    ):
-        side.seconds(too_long, TOKENS[:2])
-
-
-def test_prefill_ends_with_the_first_token(
-    checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+def test_sequences_whose_prompts_take_several_steps_start_together(
+    ours: EngineSequences, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with open_engine_side(checkpoints["nemotron_h"], ENGINE) as side:
-        watched = Watched(side, monkeypatch)
-        assert side.seconds(Case(work="prefill", batch=1, context=12), TOKENS[:1]) > 0
-    assert len(watched.outputs) == 1
+    monkeypatch.setattr(ours._engine._scheduler, "_prefill_chunk", 12)
+    watched = Watched(monkeypatch)
+    ours.start(TOKENS.tolist(), 4)
+    assert watched.counts == [3, 2, 1]
+    ours.advance(2)
+    assert watched.counts == [5, 4, 3]
+    ours.stop()
+
+
+def test_other_sequences_follow(ours: EngineSequences) -> None:
+    for _ in range(2):
+        ours.start(TOKENS.tolist(), 1)
+        ours.stop()
+    ours.stop()
+    ours.start(TOKENS[:1].tolist(), 1)
+    ours.advance(1)
+    ours.stop()
+
+
+def test_a_request_the_engine_refuses_is_an_error_not_a_wait(ours: EngineSequences) -> None:
+    with pytest.raises(ConfigError, match="exceeds the model's context"):
+        ours.start(TOKENS.tolist(), 500)
+    ours.stop()
+    assert ours.start(TOKENS.tolist(), 1) > 0
+
+
+def test_a_sequence_that_ends_while_it_is_timed_is_an_error(ours: EngineSequences) -> None:
+    ours.start(TOKENS[:1].tolist(), 1)
+    with pytest.raises(ConfigError, match="ended while it was timed"):
+        ours.advance(40)
 
 
 def test_both_sides_decode_the_same_tokens(
-    checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    ours: EngineSequences, checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, case = (
-        checkpoints["granitemoehybrid"],
-        Case(work="decode", batch=1, context=12, new_tokens=5),
+    watched = Watched(monkeypatch)
+    ours.start(TOKENS[:1].tolist(), 5)
+    ours.advance(5)
+    with quiet():
+        theirs = TransformersSequences(
+            model=str(checkpoints["granitemoehybrid"]), precision="f32", threads=1
+        )
+    assert theirs.start(TOKENS[:1].tolist(), 5) > 0
+    expected = [theirs._chosen.item()]
+    for _ in range(5):
+        assert theirs.advance(1) > 0
+        expected.append(theirs._chosen.item())
+    theirs.stop()
+    assert list(watched.tokens.values()) == [expected]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8", "int4"])
+def test_the_engine_opens_in_every_precision(
+    precision: Precision, checkpoints: dict[str, Path]
+) -> None:
+    found = open_sequences(
+        model=str(checkpoints["nemotron_h"]), precision=precision, sequences=1, tokens=64
     )
-    with open_engine_side(path, ENGINE) as side:
-        watched = Watched(side, monkeypatch)
-        side.seconds(case, TOKENS[:1])
-    ours = [output.token for output in watched.outputs][: 1 + case.new_tokens]
-    with quiet(), torch.inference_mode():
-        theirs = PeerSide(path, torch.float32)
-        chosen, cache = theirs._forward(torch.from_numpy(TOKENS[:1]), None)
-        expected = [chosen.item()]
-        for _ in range(case.new_tokens):
-            chosen, cache = theirs._forward(chosen, cache)
-            expected.append(chosen.item())
-    assert ours == expected
+    assert found._model.quantisation is None or found._model.quantisation.format == precision
+    assert (found._model.quantisation is None) == (precision == "bf16")
+    assert found.start(TOKENS[:1].tolist(), 1) > 0 and found.advance(1) > 0
+    found.close()
+
+
+def test_the_engine_tells_the_machines_limits(ours: EngineSequences) -> None:
+    ours.start(TOKENS[:1].tolist(), 1)
+    assert 1e6 < ours.read_weights() < 1e13, "while it is held, too"
+    ours.stop()
+    peaks = ours.product_peaks(["f32", "bf16", "int8"])
+    assert set(peaks) == {"f32", "bf16", "int8"} and min(peaks.values()) > 1e6
 
 
 def test_the_plain_tokenizer_names_every_id_and_ends_nothing() -> None:
@@ -156,7 +208,7 @@ def test_transformers_is_quiet_for_as_long_as_asked(
     transformers_logging = import_module("transformers.utils.logging")
     before = transformers_logging.get_verbosity()
     with quiet():
-        PeerSide(checkpoints["nemotron_h"], torch.float32)
+        load(str(checkpoints["nemotron_h"]), torch.float32)
         logging.getLogger("transformers.models").warning("not shown")
     assert transformers_logging.get_verbosity() == before
     assert transformers_logging.is_progress_bar_enabled()
@@ -168,15 +220,6 @@ def test_warnings_of_others_are_not_silenced() -> None:
         warnings.warn("ours", stacklevel=1)
 
 
-def test_a_missing_or_old_transformers_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peer, "version", lambda name: "4.57.1")
-    with pytest.raises(ConfigError, match=r"transformers 4\.57\.1 is too old .* pip install"):
-        peer_version()
-    monkeypatch.setattr(peer, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"transformers is not installed.*pip install"):
-        peer_version()
-
-
 def test_what_transformers_cannot_compute_is_one_clear_line(
     checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,7 +227,7 @@ def test_what_transformers_cannot_compute_is_one_clear_line(
         raise RuntimeError("strides should be multiple of 16 bytes\nat ...")
 
     with quiet():
-        side = PeerSide(checkpoints["nemotron_h"], torch.bfloat16)
+        side = PeerTrainSide(checkpoints["nemotron_h"], torch.bfloat16, OPTIM)
     monkeypatch.setattr(side._model, "forward", fail)
     with pytest.raises(ConfigError, match=r"in bfloat16 \(strides .* bytes\); try another --dtype"):
-        side.seconds(Case(work="prefill", batch=1, context=12), TOKENS[:1])
+        side.seconds(Case(work="train", batch=1, context=12), TOKENS[:1])

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from naga.bench import peer
-from naga.bench.slice import SliceOptions, run_slice
+from naga.bench import peers
+from naga.bench.slice import SliceOptions, inference_job, run_slice
+from naga.checkpoint.config import read_model_config
 from naga.cli import main
 from naga.config.base import ConfigError
 from naga.config.load import parse_config
@@ -20,33 +21,40 @@ SMALL = {"rounds": 1, "prompt_tokens": 12, "decode_tokens": 3, "batch": 2, "trai
 
 def run(model: Path, **changes: Any) -> dict[str, Any]:
     """The report's JSON."""
-    asked = {"model": str(model), **SMALL, **changes}
+    asked = {"model": str(model), "threads": 1, **SMALL, **changes}
     options = parse_config(SliceOptions, asked, source="test")
     report = run_slice(options, "naga bench slice X", Console(file=StringIO()))
     data: dict[str, Any] = json.loads(report.to_json())
     return data
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("layout", ["granitemoehybrid", "nemotron_h"])
+@pytest.mark.parametrize(
+    ("layout", "dtype", "precision"),
+    [("granitemoehybrid", "bfloat16", "bf16"), ("nemotron_h", "float32", "f32")],
+)
 def test_every_work_is_measured_on_both_sides(
-    layout: str, dtype: str, checkpoints: dict[str, Path]
+    layout: str, dtype: str, precision: str, checkpoints: dict[str, Path]
 ) -> None:
-    data = run(checkpoints[layout], dtype=dtype)
-    works = [("prefill", 1, 12), ("decode", 1, 12), ("decode", 2, 12), ("train", 2, 8)]
+    # The longest run that the context of 64 allows: the reserve for sequences that start early is
+    # enough, and not more than is refused.
+    data = run(checkpoints[layout], dtype=dtype, prompt_tokens=58)
+    works = [("prefill", 1, 58), ("decode", 1, 58), ("decode", 2, 58), ("train", 2, 8)]
     found = [(row["work"], row["batch"], row["context"], row["engine"]) for row in data["rows"]]
     assert found == [(*work, engine) for work in works for engine in ("naga", "transformers")]
-    assert data["layout"] == layout
+    assert data["subject"]["layout"] == layout
     for row in data["rows"]:
-        assert row["dtype"] == dtype and row["threads"] == 1
-        assert row["tokens_per_s"] > 0 and row["ratio"] > 0
-        assert row["ratio_min"] <= row["ratio"] <= row["ratio_max"]
-        assert len(row["rounds"]) == 1
+        assert row["precision"] == precision and row["threads"] == 1
+        assert row["tokens_per_s"] > 0 and len(row["rounds"]) == 1
+        assert (row["of_limit"] is None) == (row["work"] == "train")
+    assert [ratio["over"] for ratio in data["ratios"]] == ["transformers"] * 4
 
 
 def test_a_batch_of_one_is_decoded_once(checkpoints: dict[str, Path]) -> None:
-    data = run(checkpoints["nemotron_h"], batch=1)
-    assert [row["work"] for row in data["rows"][::2]] == ["prefill", "decode", "train"]
+    model = checkpoints["nemotron_h"]
+    asked = {"model": str(model), "threads": 1, **SMALL, "batch": 1}
+    options = parse_config(SliceOptions, asked, source="test")
+    job = inference_job(options, read_model_config(model))
+    assert [(case.work, case.batch) for case in job.cases] == [("prefill", 1), ("decode", 1)]
 
 
 def test_the_command_prints_json_only_and_writes_the_page(
@@ -68,8 +76,8 @@ def test_the_command_prints_json_only_and_writes_the_page(
     data = json.loads(out)
     assert data["command"].startswith(f"naga bench slice {model} --rounds=1")
     assert data["command"] in page.read_text(encoding="utf-8")
-    assert "inference 2/2" in err and "training 2/2" in err
-    assert "transformers" not in err and "Loading" not in err
+    assert "naga f32 beside transformers f32 6/6" in err and "training 2/2" in err
+    assert "Loading" not in err and "falling back" not in err
 
 
 def refused(model: Path, **changes: Any) -> str:
@@ -90,15 +98,15 @@ def test_a_model_without_attention_is_refused(checkpoints: dict[str, Path]) -> N
 def test_without_transformers_nothing_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer, "find_spec", lambda name: None)
+    monkeypatch.setattr(peers, "FIND", "print('null')")
     assert "transformers is not installed" in refused(tmp_path / "missing")
 
 
 def test_lengths_beyond_the_context_are_refused_with_the_counts(
     checkpoints: dict[str, Path],
 ) -> None:
-    message = refused(checkpoints["nemotron_h"], prompt_tokens=62)
-    assert "positions, its context is 64; lower --prompt-tokens" in message
+    message = refused(checkpoints["nemotron_h"], prompt_tokens=59)
+    assert "need 65 positions, its context is 64; take shorter ones" in message
 
 
 @pytest.mark.parametrize("train_tokens", [15, 2])
@@ -116,10 +124,3 @@ def test_a_page_that_cannot_be_written_is_refused_before_the_run(
     (tmp_path / "file").touch()
     inside = tmp_path / "file" / "slice.md"
     assert "cannot be written" in refused(checkpoints["nemotron_h"], markdown=str(inside))
-
-
-def test_the_longest_run_the_context_allows_works(checkpoints: dict[str, Path]) -> None:
-    """The reserve for sequences that start early is enough, and not more than is refused."""
-    data = run(checkpoints["nemotron_h"], prompt_tokens=59, batch=2, train_tokens=4)
-    assert len(data["rows"]) == 8
-    refused(checkpoints["nemotron_h"], prompt_tokens=60, batch=2, train_tokens=4)

@@ -1,0 +1,322 @@
+"""`naga bench VERB ...`: parses, calls the measurement, prints and writes what it found.
+
+Like cli.py, imports torch only when a verb runs. A user's mistake is a ConfigError.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+import typer
+from rich.console import Console
+
+from naga.config.base import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from naga.bench.limits import Precision
+
+app = typer.Typer(no_args_is_help=True, help="Measure speed beside others. 测速")
+
+Model = Annotated[Path, typer.Option(help="Checkpoint folder. 模型目录")]
+Peers = Annotated[
+    str, typer.Option(help="Of llama.cpp,transformers,vllm. 与之对比的引擎，逗号分隔")
+]
+Pythons = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--peer-python",
+        envvar="NAGA_PEER_PYTHON",
+        help="NAME=PATH: a peer in an environment of its own. 该引擎所在环境的解释器",
+    ),
+]
+Precisions = Annotated[str, typer.Option(help="Of bf16,int8,int4,f32. 精度，逗号分隔")]
+Batches = Annotated[str, typer.Option("--batch", help="Sequences at once, e.g. 1,8. 批大小")]
+Rounds = Annotated[int, typer.Option(min=1, help="Paired rounds after a warm-up. 轮数")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Default: as torch has it. 线程数")]
+Seed = Annotated[int, typer.Option(help="Of the random tokens. 随机种子")]
+Markdown = Annotated[Path | None, typer.Option(help="Write a page here. 输出页面")]
+Plot = Annotated[Path | None, typer.Option(help="Draw bars (.png) here. 输出图")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. 输出 JSON")]
+
+
+@app.command()
+def prefill(
+    model: Model,
+    peers: Peers = "transformers",
+    peer_python: Pythons = None,
+    precisions: Precisions = "bf16",
+    batch: Batches = "1",
+    context: Annotated[str, typer.Option(help="Tokens of a prompt. 提示长度")] = "512,4096",
+    rounds: Rounds = 5,
+    threads: Threads = None,
+    seed: Seed = 0,
+    markdown: Markdown = None,
+    plot: Plot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prompts per second of whole engines, from a prompt to its first token. 预填速度."""
+    asked = _asked("prefill", model, peers, peer_python, precisions, batch, context)
+    asked |= {"rounds": rounds, "new_tokens": 1, "threads": _threads(threads), "seed": seed}
+    _compare(asked, markdown, plot, as_json)
+
+
+@app.command()
+def decode(
+    model: Model,
+    peers: Peers = "transformers",
+    peer_python: Pythons = None,
+    precisions: Precisions = "bf16",
+    batch: Batches = "1",
+    context: Annotated[str, typer.Option(help="Tokens before them, e.g. 0,16384. 上下文")] = "0",
+    rounds: Rounds = 15,
+    new_tokens: Annotated[int, typer.Option(min=1, help="Timed in a round. 每轮词元数")] = 32,
+    threads: Threads = None,
+    seed: Seed = 0,
+    markdown: Markdown = None,
+    plot: Plot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tokens per second of whole engines, after the first token. 解码速度."""
+    asked = _asked("decode", model, peers, peer_python, precisions, batch, context)
+    asked |= {"rounds": rounds, "new_tokens": new_tokens}
+    asked |= {"threads": _threads(threads), "seed": seed}
+    _compare(asked, markdown, plot, as_json)
+
+
+@app.command()
+def ops(
+    model: Model,
+    precisions: Precisions = "bf16",
+    batch: Batches = "1,8",
+    context: Annotated[str, typer.Option(help="Before a decoded token. 上下文")] = "0,16384",
+    prompt: Annotated[int, typer.Option(min=2, help="Tokens of a prompt. 提示长度")] = 512,
+    rounds: Rounds = 15,
+    threads: Threads = None,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """The native kernels by kind of layer, against the machine's limits. 各类层的速度."""
+    from naga.bench.ops import Shape, measure_ops
+    from naga.bench.report import make_room
+    from naga.checkpoint.config import read_model_config
+    from naga.disk import write_atomic
+
+    make_room(markdown)
+    shapes = [
+        Shape(batch=count, length=1, context=before)
+        for before in _integers("--context", context)
+        for count in _integers("--batch", batch)
+    ]
+    report = measure_ops(
+        str(model),
+        read_model_config(model),
+        _precisions(precisions),
+        [*shapes, Shape(batch=1, length=prompt, context=0)],
+        rounds=rounds,
+        threads=_threads(threads),
+        command=_command(),
+    )
+    if markdown is not None:
+        write_atomic(markdown, report.to_markdown())
+    _print(report, as_json)
+
+
+@app.command()
+def memory(
+    model: Model,
+    peers: Peers = "",
+    peer_python: Pythons = None,
+    context: Annotated[int, typer.Option(min=1, help="Of a conversation. 对话长度")] = 32_768,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bytes that one more conversation keeps in memory. 每个对话占用的内存."""
+    from naga.bench.gguf_files import make_gguf
+    from naga.bench.peers import find_peers
+    from naga.bench.resident import measure_resident
+
+    found = find_peers(_split(peers), peer_python or [])
+    if any(one.peer.name == "llama.cpp" for one in found):
+        make_gguf(model, "bf16", Console(stderr=True))
+    _print(measure_resident(model, found, context, _threads(threads)), as_json)
+
+
+@app.command()
+def load(
+    model: Model,
+    converted: Annotated[
+        Path | None, typer.Option(help="What naga loads, quantised before. naga 的量化模型")
+    ] = None,
+    peers: Peers = "transformers",
+    peer_python: Pythons = None,
+    precision: Annotated[
+        Literal["f32", "bf16", "int8", "int4"], typer.Option(help="Of every engine. 精度")
+    ] = "bf16",
+    rounds: Rounds = 5,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Seconds from the start of a process to a first token. 从启动到首个词元的时间."""
+    from naga.bench.loading import run_loading
+    from naga.bench.peers import find_peers
+
+    report = run_loading(
+        model,
+        converted or model,
+        precision,
+        find_peers(_split(peers), peer_python or []),
+        rounds=rounds,
+        threads=_threads(threads),
+        command=_command(),
+        console=Console(stderr=True),
+    )
+    _print(report, as_json)
+
+
+@app.command("slice")
+def slice_(
+    model: Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")],
+    rounds: Rounds = 15,
+    prompt_tokens: Annotated[int, typer.Option(help="Length of prompts. 提示长度")] = 512,
+    decode_tokens: Annotated[int, typer.Option(help="Timed tokens per sequence.")] = 64,
+    batch: Annotated[int, typer.Option(help="Sequences at once. 批大小")] = 8,
+    train_tokens: Annotated[int, typer.Option(help="Tokens per training step.")] = 4096,
+    dtype: Annotated[
+        Literal["float32", "bfloat16"], typer.Option(help="Compute dtype. 计算精度")
+    ] = "float32",
+    seed: Seed = 0,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prefill, decode and training speed of one checkpoint, beside transformers. 与之对比测速."""
+    from naga.bench.slice import SliceOptions, run_slice
+    from naga.config.load import parse_config
+
+    asked = {
+        "model": str(model),
+        "rounds": rounds,
+        "prompt_tokens": prompt_tokens,
+        "decode_tokens": decode_tokens,
+        "batch": batch,
+        "train_tokens": train_tokens,
+        "dtype": dtype,
+        "threads": _threads(None),
+        "seed": seed,
+        "markdown": None if markdown is None else str(markdown),
+    }
+    options = parse_config(SliceOptions, asked, source="naga bench slice")
+    _print(run_slice(options, _command(), Console(stderr=True)), as_json)
+
+
+@app.command("convert-gguf")
+def convert_gguf(
+    model: Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")],
+    out: Annotated[Path, typer.Option(help="File to write (.gguf). 输出文件")],
+    kind: Annotated[
+        Literal["bf16", "q8_0", "q4_0"], typer.Option("--type", help="Of the matrices. 存储格式")
+    ] = "bf16",
+) -> None:
+    """Write the file that llama.cpp opens, without a tokenizer, to measure it. 转换为 GGUF."""
+    from naga.bench.convert_gguf import convert_gguf as run
+    from naga.bench.report import make_room
+
+    make_room(out)
+    run(model, out, kind)
+    print(f"{out}: {out.stat().st_size:,} bytes")
+
+
+def _asked(
+    work: str,
+    model: Path,
+    peers: str,
+    pythons: list[str] | None,
+    precisions: str,
+    batch: str,
+    context: str,
+) -> dict[str, Any]:
+    return {
+        "work": work,
+        "model": str(model),
+        "peers": _split(peers),
+        "peer_pythons": pythons or [],
+        "precisions": _precisions(precisions),
+        "batches": _integers("--batch", batch),
+        "contexts": _integers("--context", context),
+    }
+
+
+def _compare(
+    asked: dict[str, Any], markdown: Path | None, plot: Path | None, as_json: bool
+) -> None:
+    from naga.bench.compare import CompareOptions, run_compare
+    from naga.bench.plot import plot as draw
+    from naga.bench.plot import require_matplotlib
+    from naga.bench.report import make_room
+    from naga.config.load import parse_config
+    from naga.disk import write_atomic
+
+    make_room(markdown)
+    make_room(plot)
+    if plot is not None:
+        require_matplotlib()
+    options = parse_config(CompareOptions, asked, source=f"naga bench {asked['work']}")
+    report = run_compare(options, _command(), Console(stderr=True))
+    if markdown is not None:
+        write_atomic(markdown, report.to_markdown())
+    if plot is not None:
+        draw(report, plot)
+    _print(report, as_json)
+
+
+class _Found(Protocol):
+    """Any of the reports."""
+
+    def to_json(self) -> str: ...
+
+    def table(self) -> "Table": ...
+
+
+def _print(report: _Found, as_json: bool) -> None:
+    if as_json:
+        print(report.to_json())
+    else:
+        Console().print(report.table())
+
+
+def _command() -> str:
+    """What was typed."""
+    return shlex.join(["naga", *sys.argv[1:]])
+
+
+def _threads(asked: int | None) -> int:
+    import torch
+
+    return asked or torch.get_num_threads()
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in (part.strip() for part in text.split(",")) if part]
+
+
+def _integers(flag: str, text: str) -> list[int]:
+    try:
+        found = [int(part) for part in _split(text)]
+    except ValueError:
+        found = []
+    if not found or min(found) < 0:
+        raise ConfigError(f"{flag} {text!r}: write whole numbers, separated by commas")
+    return found
+
+
+def _precisions(text: str) -> "list[Precision]":
+    from naga.bench.limits import PRODUCTS
+
+    known: dict[str, Precision] = {name: name for name in PRODUCTS}
+    asked = _split(text)
+    unknown = next((name for name in asked if name not in known), None)
+    if unknown is not None or not asked:
+        raise ConfigError(f"--precisions {text!r}: use some of {','.join(known)}")
+    return [known[name] for name in asked]

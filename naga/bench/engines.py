@@ -1,0 +1,172 @@
+"""Contenders in worker processes: naga's engine with a meter of the machine's limits, and peers.
+
+Each is opened with room for a job's longest and widest case, and ends with its context.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from naga import __version__
+from naga.bench.gguf_files import gguf_file
+from naga.bench.limits import (
+    NAGA_BITS,
+    PRODUCTS,
+    Arithmetic,
+    Bits,
+    Precision,
+    Rates,
+    decode_bytes,
+    prefill_flops,
+)
+from naga.bench.ours import USUAL, extra_tokens
+from naga.bench.peers import Installed
+from naga.bench.process import Worker, open_worker
+from naga.bench.rounds import Case, Contender, Name
+from naga.bench.sequences import InferenceSide, RemoteSequences
+from naga.config.base import ConfigError
+from naga.config.model import ModelConfig
+from naga.model.account import account
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every pair does."""
+
+    model: Path
+    config: ModelConfig
+    cases: tuple[Case, ...]
+    rounds: int
+    """Warm-up included."""
+    threads: int
+
+    def steps(self, case: Case) -> int:
+        """Tokens that a sequence of the case is asked for after its first."""
+        return case.new_tokens * (self.rounds if case.continued else 1)
+
+    def positions(self, case: Case) -> int:
+        """Tokens that a sequence of the case may come to hold in our engine, which holds most."""
+        extra = extra_tokens(case.batch, case.prompt_len, USUAL.prefill_chunk)
+        return case.prompt_len + self.steps(case) + extra
+
+    @property
+    def most_sequences(self) -> int:
+        return max(case.batch for case in self.cases)
+
+    @property
+    def most_positions(self) -> int:
+        return max(self.positions(case) for case in self.cases)
+
+    @property
+    def most_tokens(self) -> int:
+        """Of all sequences of a case together, whole pages each."""
+        page = USUAL.page_size
+        return max(case.batch * -(-self.positions(case) // page) * page for case in self.cases)
+
+    def refuse_lengths(self) -> None:
+        if self.most_positions > self.config.max_positions:
+            raise ConfigError(
+                f"{self.model}: prompts and decoded tokens need {self.most_positions} positions, "
+                f"its context is {self.config.max_positions}; take shorter ones, or fewer"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineMeter:
+    """Our worker measures, between two works."""
+
+    worker: Worker
+    arithmetic: tuple[Arithmetic, ...]
+    """What the products of the two sides are computed in."""
+
+    def read(self, case: Case) -> Rates:
+        if case.work == "prefill":
+            return Rates(flops_per_s=self.worker.ask("product_peaks", names=self.arithmetic))
+        return Rates(bytes_per_s=float(self.worker.ask("read_weights")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """How a contender's worker is started and its engine opened."""
+
+    name: Name
+    python: Path
+    module: str
+    arguments: Mapping[str, Any]
+    bits: Bits
+
+
+def our_opening(job: Job, precision: Precision) -> Opening:
+    return Opening(
+        name=Name(engine="naga", version=__version__, precision=precision),
+        python=Path(sys.executable),
+        module="naga.bench.ours",
+        arguments={
+            "model": str(job.model),
+            "precision": precision,
+            "sequences": job.most_sequences,
+            "tokens": job.most_tokens,
+        },
+        bits=NAGA_BITS[precision],
+    )
+
+
+def peer_opening(job: Job, found: Installed, precision: Precision) -> Opening:
+    settings = _settings(job, found.peer.name, precision)
+    return Opening(
+        name=Name(engine=found.peer.name, version=found.version, precision=precision),
+        python=found.python,
+        module=found.peer.worker,
+        arguments={"threads": job.threads, **settings},
+        bits=found.peer.bits[precision],
+    )
+
+
+@contextmanager
+def open_contender(job: Job, opening: Opening) -> Iterator[tuple[Contender, Worker]]:
+    name = opening.name
+    with open_worker(name.engine, opening.python, opening.module, job.threads) as worker:
+        worker.ask("open", **opening.arguments)
+        side = InferenceSide(RemoteSequences(worker), job.rounds)
+        limit = limit_of(job, name.precision, opening.bits)
+        yield Contender(name=name, side=side, limit=limit), worker
+
+
+def limit_of(job: Job, precision: Precision, bits: Bits) -> Callable[[Case, Rates], float]:
+    """Seconds that a case takes where nothing but its limit counts."""
+    costs = {case: _cost(job, case, bits) for case in job.cases}
+
+    def limit(case: Case, rates: Rates) -> float:
+        if case.work == "prefill":
+            assert rates.flops_per_s is not None
+            return costs[case] / rates.flops_per_s[PRODUCTS[precision]]
+        assert rates.bytes_per_s is not None
+        return costs[case] / rates.bytes_per_s
+
+    return limit
+
+
+def _cost(job: Job, case: Case, bits: Bits) -> float:
+    """FLOPs of a prefill, bytes of a decode."""
+    if case.work == "prefill":
+        return case.batch * prefill_flops(job.config, case.prompt_len)
+    # At the middle of what is timed.
+    position = case.prompt_len + job.steps(case) / 2
+    return case.new_tokens * decode_bytes(job.config, bits, case.batch, position)
+
+
+def _settings(job: Job, peer: str, precision: Precision) -> dict[str, Any]:
+    """Arguments of the worker's `open_sequences`."""
+    if peer == "llama.cpp":
+        return {"model": str(gguf_file(job.model, precision))}
+    if peer == "transformers":
+        return {"model": str(job.model), "precision": precision}
+    return {
+        "model": str(job.model),
+        "sequences": job.most_sequences,
+        "positions": job.most_positions,
+        "kv_bytes": job.most_tokens * account(job.config).kv_bytes_per_token,
+    }

@@ -1,0 +1,121 @@
+"""The least that a work must read and compute, and how fast a machine could do that.
+
+Decode is limited by reading: the weights that a step visits, once for the whole batch; of every
+sequence its recurrent state, read and written, and its keys and values. Prefill is limited by
+arithmetic, logits of the last token alone. Activations are left out: they stay in caches. Counts
+from structure alone, the same for every engine but for the bits its weights take.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from naga.checkpoint.load import memory_shapes, meta_model
+from naga.config.model import ModelConfig
+from naga.model.account import account
+from naga.model.lm import value_dtype
+
+Precision = Literal["f32", "bf16", "int8", "int4"]
+Arithmetic = Literal["f32", "bf16", "int8"]
+"""What products are computed in."""
+PRODUCTS: Mapping[Precision, Arithmetic] = {
+    "f32": "f32", "bf16": "bf16", "int8": "int8", "int4": "int8",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """What a machine was measured to do; nothing of what a case does not need."""
+
+    bytes_per_s: float | None = None
+    """Weights read from memory."""
+    flops_per_s: Mapping[Arithmetic, float] | None = None
+    """Products of weights and inputs that lie in caches."""
+
+
+def average(first: Rates, second: Rates) -> Rates:
+    """Of two readings of the same things."""
+    reads, flops = (first.bytes_per_s, second.bytes_per_s), None
+    if first.flops_per_s and second.flops_per_s:
+        flops = {
+            name: (value + second.flops_per_s[name]) / 2
+            for name, value in first.flops_per_s.items()
+        }
+    return Rates(
+        bytes_per_s=None if reads[0] is None or reads[1] is None else (reads[0] + reads[1]) / 2,
+        flops_per_s=flops,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bits:
+    """Of one weight, scales included."""
+
+    matrix: float
+    """Projections and experts."""
+    table: float
+    """Embedding and head."""
+    element_bytes: int = 2
+    """Of keys, values and the convolutions' states; scan states are float32."""
+
+
+# Groups of 32 share a scale of 16 bits.
+NAGA_BITS: Mapping[Precision, Bits] = {
+    "f32": Bits(matrix=32, table=32, element_bytes=4),
+    "bf16": Bits(matrix=16, table=16),
+    "int8": Bits(matrix=8.5, table=8.5),
+    "int4": Bits(matrix=4.5, table=8.5),
+}
+# Q8_0; Q4_0 with its head in Q6_K.
+GGUF_BITS: Mapping[Precision, Bits] = {
+    "bf16": Bits(matrix=16, table=16),
+    "int8": Bits(matrix=8.5, table=8.5),
+    "int4": Bits(matrix=4.5, table=6.5625),
+}
+
+
+def weight_bytes(config: ModelConfig, bits: Bits, batch: int) -> float:
+    """What a step of `batch` tokens reads of the weights, experts in even demand."""
+    total = 0.0
+    for name, shape in memory_shapes(meta_model(config)).items():
+        total += math.prod(shape) * _bits_of(name, bits) / 8 * _share(name, config, batch)
+    return total
+
+
+def decode_bytes(config: ModelConfig, bits: Bits, batch: int, position: float) -> float:
+    """What a step of `batch` sequences, `position` tokens long, reads and writes."""
+    costs = account(config, bits.element_bytes)
+    cache = costs.kv_bytes_per_token * (position + 1)
+    return weight_bytes(config, bits, batch) + batch * (2 * costs.state_bytes + cache)
+
+
+def prefill_flops(config: ModelConfig, tokens: int) -> float:
+    """Of one prompt, the head computed once."""
+    return step_flops(config, tokens, 0) + 2 * config.vocab_size * config.hidden_dim
+
+
+def step_flops(config: ModelConfig, tokens: int, start: int) -> float:
+    """Of one sequence's layers: its token i meets the start + i before it."""
+    costs = account(config)
+    head = 2 * config.vocab_size * config.hidden_dim
+    met = tokens * start + tokens * (tokens - 1) / 2
+    return (costs.flops_per_token - head) * tokens + costs.attention_flops_per_context_token * met
+
+
+def _bits_of(name: str, bits: Bits) -> float:
+    if name in ("embed.weight", "head.weight"):
+        return bits.table
+    return 32 if value_dtype(name, torch.bfloat16) == torch.float32 else bits.matrix
+
+
+def _share(name: str, config: ModelConfig, batch: int) -> float:
+    """Of a tensor, that a step reads."""
+    if name == "embed.weight" and not config.tie_embeddings:
+        return 0  # some rows
+    if ".experts." in name and config.moe is not None:
+        untouched: float = (1 - config.moe.top_k / config.moe.num_experts) ** batch
+        return 1 - untouched
+    return 1
