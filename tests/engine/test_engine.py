@@ -98,6 +98,8 @@ class Client:
     def let_go(self) -> None:
         self._gate.set()
 
+    close = let_go
+
     def next(self) -> Output:
         return self._queue.get(timeout=60)
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 import torch
@@ -93,8 +94,10 @@ def test_who_runs_finishes_with_the_old_weights_and_who_waits_begins_with_the_ne
     new = trained(7)
     renewed = facts(complete(open_engine(new, small_runtime), request_of("x", 60)))
     running = Client(engine, request_of("a", 60), hold=True)
+    while not engine.load.running:
+        time.sleep(0.01)
     waiting = Client(engine, request_of("b", 60))
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, closing(running):
         update = pool.submit(engine.update_weights, new.state_dict().items())
         while engine._inbox.qsize() < 2:
             time.sleep(0.01)
@@ -154,7 +157,7 @@ def test_the_same_tensor_twice_is_refused(engine: Engine) -> None:
 def test_a_closed_engine_takes_no_weights(engine: Engine) -> None:
     running = Client(engine, request_of("a", 300), hold=True)
     running.next()
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, closing(running):
         update = pool.submit(engine.update_weights, trained(7).state_dict().items())
         while engine._inbox.empty():
             time.sleep(0.01)
