@@ -12,10 +12,13 @@ setup: $(STAMP)
 NATIVE := CMakeLists.txt $(wildcard naga/native/*.?pp naga/ops/*/*.cpp)
 
 # torch first and pinned: with it in place nothing that follows asks for another build of it.
+# The pins hold in the environment that pip builds naga._cpu in too: newer pips read the second name.
+$(STAMP): export PIP_CONSTRAINT := constraints.txt
+$(STAMP): export PIP_BUILD_CONSTRAINT := constraints.txt
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,bench,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,bench,dev]'
 	touch $(STAMP)
 
 serve: setup
@@ -41,7 +44,7 @@ FLAGS_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma
 FLAGS_avx512_bf16 := $(FLAGS_avx512) -mavx512vnni -mavx512bf16
 endif
 NATIVE_SOURCES := $(wildcard naga/native/*.?pp naga/ops/*/*.cpp)
-SANITIZE_OBJECTS := $(patsubst %,$(SANITIZE)/%.o,$(ISAS) pool isa plan sanitize)
+SANITIZE_OBJECTS := $(patsubst %,$(SANITIZE)/%.o,$(ISAS) pool isa plan sample sanitize)
 
 test-sanitize:
 	+$(MAKE) --jobs=2 $(SANITIZE)/sanitize

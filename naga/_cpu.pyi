@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 class Format:
@@ -53,9 +55,19 @@ class Plan:
         conv: Tensor,
         keys: Tensor,
         values: Tensor,
+        key_scales: Tensor | None,
+        value_scales: Tensor | None,
         hidden: Tensor,
     ) -> None: ...
     def logits(self, hidden: Tensor, out: Tensor) -> None: ...
+    def sample(
+        self,
+        logits: Tensor,
+        reals: Tensor,
+        words: NDArray[np.uint64],
+        tokens: Tensor,
+        logprobs: Tensor,
+    ) -> None: ...
     @property
     def threads(self) -> int: ...
     @property

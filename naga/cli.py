@@ -53,6 +53,10 @@ WeightsOption = Annotated[
     Literal["int8", "int4"] | None,
     typer.Option(help="Quantise weights while loading. 加载时量化权重"),
 ]
+KvOption = Annotated[
+    Literal["int8"] | None,
+    typer.Option(help="Hold keys and values in int8. 用 int8 保存键和值"),
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda. 设备")]
 Backend = Annotated[
     Literal["native", "reference"] | None,
@@ -69,7 +73,8 @@ def main() -> None:
     except ConfigError as error:
         _refuse(str(error))
     except typer.TyperException as error:
-        _refuse(error.format_message())
+        # typer leaves the prefix of its own checks in some messages.
+        _refuse(error.format_message().replace("Value error, ", ""))
     except OSError as error:
         # With a name it is about a path the user gave; without one it is a fault of ours.
         if error.filename is None:
@@ -104,6 +109,7 @@ def serve(
     port: Annotated[int, typer.Option(help="0 picks a free port. 端口")] = 8000,
     dtype: DtypeOption = None,
     weights: WeightsOption = None,
+    kv: KvOption = None,
     device: Device = "cpu",
     backend: Backend = None,
 ) -> None:
@@ -113,7 +119,7 @@ def serve(
     from naga.server.app import serve as run
 
     server = parse_config(ServerConfig, {"host": host, "port": port}, source="naga serve")
-    run(path, _engine_config(dtype, weights, device, backend), server)
+    run(path, _engine_config(dtype, weights, kv, device, backend), server)
 
 
 @app.command()
@@ -127,6 +133,7 @@ def generate(
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer.")] = None,
     dtype: DtypeOption = None,
     weights: WeightsOption = None,
+    kv: KvOption = None,
     device: Device = "cpu",
     backend: Backend = None,
     thinking: Thinking = True,
@@ -139,7 +146,7 @@ def generate(
 
     text = _read_stdin() if prompt == "-" else prompt
     sampling = _sampling(temperature, top_p, seed, max_tokens, tuple(stop or ()))
-    with open_engine(model, _engine_config(dtype, weights, device, backend)) as engine:
+    with open_engine(model, _engine_config(dtype, weights, kv, device, backend)) as engine:
         if raw:
             request = raw_request(engine.tokenizer, text, sampling)
         else:
@@ -158,6 +165,7 @@ def chat(
     seed: Seed = 0,
     dtype: DtypeOption = None,
     weights: WeightsOption = None,
+    kv: KvOption = None,
     device: Device = "cpu",
     backend: Backend = None,
     thinking: Thinking = True,
@@ -169,7 +177,7 @@ def chat(
     console = Console(highlight=False)
     sampling = _sampling(temperature, top_p, seed, max_tokens)
     history: list[Message] = []
-    with open_engine(model, _engine_config(dtype, weights, device, backend)) as engine:
+    with open_engine(model, _engine_config(dtype, weights, kv, device, backend)) as engine:
         console.print(f"{model.resolve().name} · Ctrl-D ends 结束", style="dim")
         while (line := _ask(console)) is not None:
             asked = [*history, Message(role="user", content=line)]
@@ -230,6 +238,7 @@ def evaluate(
     thinking: Thinking = True,
     dtype: DtypeOption = None,
     weights: WeightsOption = None,
+    kv: KvOption = None,
     device: Device = "cpu",
     backend: Backend = None,
     documents: Annotated[
@@ -247,7 +256,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Accuracy on held-out problems, with 95 % intervals. 评测."""
-    config = _engine_config(dtype, weights, device, backend)
+    config = _engine_config(dtype, weights, kv, device, backend)
     if perplexity is not None:
         if tasks or documents or samples:
             raise ConfigError("--perplexity runs no tasks: leave out what is for tasks")
@@ -287,8 +296,9 @@ def convert(
     out: Annotated[Path, typer.Option(help="Folder to write. 输出目录")],
     quantize: Annotated[Literal["int8", "int4"], typer.Option(help="Bits of a weight. 量化格式")],
     group: Annotated[
-        int, typer.Option(help="Columns that share a scale: 32, 64 or 128. 每组列数")
-    ] = 32,
+        int | None,
+        typer.Option(help="Columns that share a scale: 32 (int4's default), 64, 128. 每组列数"),
+    ] = None,
     calibrate: Annotated[
         Path | None, typer.Option(help="Text whose activations choose the scales. 校准文本")
     ] = None,
@@ -300,7 +310,7 @@ def convert(
     from naga.config.quantisation import Quantisation
     from naga.train.progress import counter
 
-    asked = {"format": quantize, "group": group}
+    asked = {"format": quantize} if group is None else {"format": quantize, "group": group}
     quantisation = parse_config(Quantisation, asked, source="naga convert")
 
     def progress(total: int) -> "AbstractContextManager[Callable[[], None]]":
@@ -471,12 +481,22 @@ def _train(run: Any) -> None:
 
 
 def _engine_config(
-    dtype: Dtype | None, weights: str | None, device: str, backend: str | None
+    dtype: Dtype | None,
+    weights: str | None,
+    kv: str | None,
+    device: str,
+    backend: str | None,
 ) -> "EngineConfig":
     from naga.config.load import parse_config
     from naga.config.serve import EngineConfig
 
-    given = {"dtype": dtype, "weights": weights, "device": device, "backend": backend}
+    given = {
+        "dtype": dtype,
+        "weights": weights,
+        "kv": kv,
+        "device": device,
+        "backend": backend,
+    }
     return parse_config(EngineConfig, given, source="naga")
 
 

@@ -17,7 +17,7 @@ from naga.engine.request import SamplingParams
 from naga.eval import engine_answerer, evaluate
 from naga.model.state import StatePool, place
 from naga.runtime import make_runtime
-from naga.tasks import make_tasks
+from naga.tasks import SCORED, make_tasks
 
 FOLDER = Path(__file__).parent.parent / "naga" / "assets" / "naga-mini"
 GREEDY = SamplingParams(temperature=0, max_tokens=400)
@@ -58,6 +58,7 @@ def test_its_layers_are_eight_mamba_blocks_to_one_attention() -> None:
         ("What is 502 - 187?", "315"),
         ("Which number is larger: 482 or 428?", "482"),
         ("347+586等于多少？", "933"),
+        ("Sort 42, 7, 315, 88 in ascending order.", "7, 42, 88, 315"),
     ],
 )
 def test_it_reasons_and_answers(engine: Engine, question: str, answer: str) -> None:
@@ -76,13 +77,13 @@ def test_it_quotes_a_pasted_contract_word_for_word(engine: Engine, words: str, n
     assert ask(engine, question).text == sentences[number]
 
 
-def test_it_is_right_on_held_out_problems(engine: Engine) -> None:
-    """Of the tasks whose accuracy in the model card reaches 0.9."""
+def test_it_is_right_on_held_out_problems_of_every_task(engine: Engine) -> None:
     answer = engine_answerer(engine, GREEDY)
-    tasks = make_tasks(["addition"])
+    tasks = make_tasks(SCORED)
     report = evaluate(answer, tasks, model="naga-mini", levels=("easy",), count=60, seed=3)
-    # 0.9 is the aim at 200 problems; 60 leave room for chance.
-    assert all(task.score.accuracy >= 0.85 for task in report.tasks), report.to_json()
+    assert len(report.tasks) == len(SCORED)
+    # The model card has 0.9 and more at 200 problems; 60 leave room for chance.
+    assert all(task.score.accuracy >= 0.8 for task in report.tasks), report.to_json()
 
 
 def test_answers_are_the_same_alone_and_together(engine: Engine) -> None:

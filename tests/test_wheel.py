@@ -21,6 +21,7 @@ def test_a_wheel_in_an_empty_environment_serves(tmp_path: Path) -> None:
     python = tmp_path / "venv" / "bin" / "python"
     install = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     subprocess.run([*install, "-c", ROOT / "constraints.txt", wheel], check=True)
+    subprocess.run([python, ROOT / "tests" / "wheel_smoke.py"], check=True, cwd=tmp_path)
     server = subprocess.Popen(
         [tmp_path / "venv" / "bin" / "naga", "serve", "--port", "0"],
         cwd=tmp_path,

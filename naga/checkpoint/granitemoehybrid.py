@@ -105,12 +105,6 @@ def _attention_refusals(config: ModelConfig, attention: AttentionConfig) -> Iter
     layer = describe_layer(config, "*")
     if attention.qk_norm:
         yield f"{layer}: {NAME} has no qk_norm"
-    if attention.num_heads * attention.head_dim != config.hidden_dim:
-        yield (
-            f"{layer}: {NAME} has no num_heads * head_dim "
-            f"({attention.num_heads * attention.head_dim}) other than hidden_dim "
-            f"({config.hidden_dim})"
-        )
 
 
 def read(fields: Fields) -> ModelConfig:
@@ -249,7 +243,10 @@ def _write_attention(config: ModelConfig) -> dict[str, Any]:
     if rope is not None:
         theta = _folded_theta(rope, attention.head_dim)
         position = {"position_embedding_type": "rope", "rope_theta": theta}
+    usual = attention.num_heads * attention.head_dim == config.hidden_dim
     return {
+        # Only where it has to be said: not every reader of this layout asks for it.
+        **({} if usual else {"head_dim": attention.head_dim}),
         "num_attention_heads": attention.num_heads,
         "num_key_value_heads": attention.num_kv_heads,
         "attention_multiplier": attention.softmax_scale,

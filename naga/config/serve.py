@@ -26,6 +26,8 @@ class EngineConfig(Config):
     """Tokens per KV page."""
     kv_tokens: int = Field(65_536, gt=0)
     """Tokens all running requests may hold together in the KV pages."""
+    kv: Literal["int8"] | None = None
+    """What keys and values are held in, None being dtype; int8 takes half of bfloat16's memory."""
     prefill_chunk: int = Field(512, gt=0)
     """Prompt tokens one step may process, so that running requests keep generating."""
 

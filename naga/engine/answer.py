@@ -11,7 +11,7 @@ from dataclasses import replace
 from naga.data.chat import ReplyParser
 from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
 from naga.engine.request import FinishReason, Output, Request, Timings, Usage
-from naga.engine.sampling import Sample
+from naga.ops.sampling import Sample
 
 
 def own_stop_ids(tokenizer: Tokenizer) -> frozenset[int]:

@@ -5,7 +5,7 @@ promise row invariance by how they are written; what PyTorch does on this machin
 (selftest.py).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +23,7 @@ from naga.engine.memory import require_memory
 from naga.engine.selftest import check_row_invariance
 from naga.model.lm import HybridLM, value_dtype
 from naga.model.state import Batch, StatePool
+from naga.ops.sampling import Draw, Sample
 from naga.runtime import Runtime, make_runtime
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class RowModel(Protocol):
 
     def logits_rows(self, hidden: Tensor) -> Tensor: ...
 
+    def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Sample | None]: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Numerics:
@@ -50,9 +53,12 @@ class Numerics:
     dtype: str
     weights: Quantisation | None = None
     """Where matrices are held in less than the dtype."""
+    kv: str | None = None
+    """Where keys and values are."""
 
     def __str__(self) -> str:
-        parts = (self.backend, self.processor, self.dtype, self.weights)
+        kv = None if self.kv is None else f"kv-{self.kv}"
+        parts = (self.backend, self.processor, self.dtype, self.weights, kv)
         return "-".join(str(part) for part in parts if part is not None)
 
 
@@ -100,18 +106,19 @@ def load_backend(path: Path, config: EngineConfig) -> Backend:
     else:
         model.adopt(PackedModel(path).tensors())
     assert not model.missing, model.missing
-    return _backend(model, runtime)
+    return _backend(model, runtime, config)
 
 
 def make_backend(model: HybridLM, config: EngineConfig, runtime: Runtime) -> Backend:
     """Of a model in memory, in `runtime`'s dtype; ConfigError as of load_backend."""
     if not _computes_natively(config, runtime):
         check_row_invariance(model, runtime)
-        return _backend(model, runtime)
+        return _backend(model, runtime, config)
     from naga.model.native import NativeModel, best_isa
 
     threads, isa = torch.get_num_threads(), best_isa()
-    return _backend(NativeModel.of(model, runtime.dtype, threads, isa, _asked(config)), runtime)
+    native = NativeModel.of(model, runtime.dtype, threads, isa, _asked(config))
+    return _backend(native, runtime, config)
 
 
 def _computes_natively(config: EngineConfig, runtime: Runtime) -> bool:
@@ -145,18 +152,18 @@ def _check_converted(
         )
 
 
-def _backend(model: RowModel, runtime: Runtime) -> Backend:
-    return Backend(model=model, runtime=runtime, numerics=_numerics(model, runtime))
+def _backend(model: RowModel, runtime: Runtime, config: EngineConfig) -> Backend:
+    return Backend(model=model, runtime=runtime, numerics=_numerics(model, runtime, config))
 
 
-def _numerics(model: RowModel, runtime: Runtime) -> Numerics:
-    dtype = _name(runtime.dtype)
+def _numerics(model: RowModel, runtime: Runtime, config: EngineConfig) -> Numerics:
+    dtype, kv = _name(runtime.dtype), config.kv
     if isinstance(model, HybridLM):
         backend = f"reference-{torch.__version__}"
-        return Numerics(backend=backend, processor=str(runtime.device), dtype=dtype)
+        return Numerics(backend=backend, processor=str(runtime.device), dtype=dtype, kv=kv)
     native = _native(model)
     return Numerics(
-        backend="native", processor=native.isa, dtype=dtype, weights=native.quantisation
+        backend="native", processor=native.isa, dtype=dtype, weights=native.quantisation, kv=kv
     )
 
 

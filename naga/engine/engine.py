@@ -19,8 +19,6 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from naga.checkpoint.load import check_tensors
@@ -32,9 +30,9 @@ from naga.engine.backend import Backend
 from naga.engine.cache import Memory, check_fits
 from naga.engine.request import FinishReason, Output, QueueFull, Request
 from naga.engine.runner import Runner
-from naga.engine.sampling import NonFiniteLogits, sample
 from naga.engine.scheduler import Job, Scheduler
 from naga.model.state import StatePool
+from naga.ops.sampling import Draw, Sample
 
 Sink = Callable[[Output], None]
 logger = logging.getLogger(__name__)
@@ -58,6 +56,18 @@ class _Client:
     sink: Sink
     answer: Answer
     job: Job
+
+    def draw(self) -> Draw:
+        """How its next token is chosen."""
+        sampling = self.request.sampling
+        return Draw(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            seed=sampling.seed,
+            choice=self.request.choice,
+            position=len(self.job.tokens),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +117,7 @@ class Engine:
             num_slots=config.max_running,
             num_pages=num_pages,
             page_size=config.page_size,
+            kv=config.kv,
         )
         self._runner = Runner(backend.model, backend.runtime, pool)
         self._clients: dict[str, _Client] = {}
@@ -260,7 +271,8 @@ class Engine:
         self._load = self._measure()
         pieces = self._scheduler.plan()
         try:
-            logits = self._runner.step(pieces)
+            draws = [self._clients[piece.job.id].draw() for piece in pieces if piece.chooses]
+            samples = self._runner.step(pieces, draws)
         # Whatever goes wrong in there, the other requests and the engine go on.
         except Exception as error:
             logger.exception("a step failed; the requests in it end with an error")
@@ -268,7 +280,7 @@ class Engine:
             self._deliver([(client, _failure(client, error)) for client in clients])
             return
         choosing = [self._clients[piece.job.id] for piece in pieces if piece.chooses]
-        chosen = [_choose(client, row) for client, row in zip(choosing, logits, strict=True)]
+        chosen = [_take(client, found) for client, found in zip(choosing, samples, strict=True)]
         self._deliver(list(zip(choosing, chosen, strict=True)))
 
     def _deliver(self, outputs: Sequence[tuple[_Client, Output]]) -> None:
@@ -319,17 +331,12 @@ class Engine:
         )
 
 
-def _choose(client: _Client, logits: NDArray[np.float32]) -> Output:
-    """The next token of one request; only this request ends if its logits are of no use."""
+def _take(client: _Client, chosen: Sample | None) -> Output:
+    """The next token of one request; only this request ends if its logits were of no use."""
     job = client.job
-    try:
-        chosen = sample(
-            logits,
-            client.request.sampling,
-            choice=client.request.choice,
-            position=len(job.tokens),
-        )
-    except NonFiniteLogits as error:
+    if chosen is None:
+        position = len(job.tokens)
+        error = ValueError(f"the model's logits for position {position} are not finite")
         logger.error("request %r ends with an error: %s", job.id, error)
         return _failure(client, error)
     job.tokens.append(chosen.token)

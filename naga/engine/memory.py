@@ -116,7 +116,7 @@ def memory_need(
         weights = sum(n * held(name, dtype).itemsize for name, n in sizes.items())
     # At most float32 as read, besides what it is converted to.
     loading = (4 + dtype.itemsize) * max(sizes.values()) if native and not mapped else 0
-    costs = account(config, dtype.itemsize)
+    costs = account(config, dtype.itemsize, engine.kv)
     pages = engine.kv_tokens // engine.page_size
     return MemoryNeed(
         weights=weights,

@@ -1,4 +1,4 @@
-"""Pieces of jobs -> tensors -> model -> logits. Owns the model and the pool of states.
+"""Pieces of jobs -> tensors -> model -> tokens. Owns the model and the pool of states.
 
 Assumes one caller thread. All pieces of a step go through one `model.step` over flat tokens; a
 row's result depends on its own tokens alone (the model's promise), so who shares a step is free.
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from naga.engine.backend import RowModel
 from naga.engine.scheduler import Piece
@@ -16,6 +15,7 @@ from naga.model.account import account
 from naga.model.lm import HybridLM
 from naga.model.state import StatePool, place
 from naga.ops.linear import padded_len
+from naga.ops.sampling import Draw, Sample
 from naga.runtime import Runtime
 
 # A PyTorch step of less work is faster on one thread (docs/log.md).
@@ -31,8 +31,11 @@ class Runner:
         self._flops_per_token = account(model.config).flops_per_token
 
     @torch.inference_mode()
-    def step(self, pieces: Sequence[Piece]) -> NDArray[np.float32]:
-        """Compute every piece; logits (R, V) of the R pieces that choose, in their order."""
+    def step(self, pieces: Sequence[Piece], draws: Sequence[Draw]) -> list[Sample | None]:
+        """Compute every piece; a token for each that chooses, in their order, as `draws` say.
+
+        None stands for logits that were not finite.
+        """
         if isinstance(self._model, HybridLM):
             self._choose_threads(sum(len(piece.tokens) for piece in pieces))
         batch = place(
@@ -47,9 +50,9 @@ class Runner:
         ends = np.cumsum([len(piece.tokens) for piece in pieces]) - 1
         rows = [int(end) for end, piece in zip(ends, pieces, strict=True) if piece.chooses]
         if not rows:
-            return np.empty((0, self._model.config.vocab_size), np.float32)
+            return []
         logits = self._model.logits_rows(hidden[torch.tensor(rows, device=self._device)])
-        return np.asarray(logits.cpu())
+        return self._model.sample(logits, draws)
 
     def _choose_threads(self, tokens: int) -> None:
         """Results do not depend on the number of threads; how long they take does."""

@@ -6,6 +6,7 @@ weights, the scan and the convolution; attention over a context of n tokens adds
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from naga.config.model import ModelConfig
 
@@ -21,6 +22,8 @@ class LayerAccount:
     flops_per_token: int
     attention_flops_per_context_token: int = 0
     kv_elements_per_token: int = 0
+    kv_scales_per_token: int = 0
+    """Of int8 keys and values: one for each key and value head."""
     state_bytes: int = 0
     """float32 scan state plus convolution state in the given dtype, per sequence."""
 
@@ -36,12 +39,19 @@ class Account:
     layers: tuple[LayerAccount, ...]
 
 
-def account(config: ModelConfig, dtype_bytes: int = 2) -> Account:
-    """Totals and one row per layer; `dtype_bytes` is the size of a compute-dtype element."""
+def account(
+    config: ModelConfig, dtype_bytes: int = 2, kv: Literal["int8"] | None = None
+) -> Account:
+    """Totals and one row per layer; `dtype_bytes` is the size of a compute-dtype element.
+
+    kv: what keys and values are held in, None being the compute dtype.
+    """
     layers = tuple(_layer(letter, config, dtype_bytes) for letter in config.layers)
     table = config.vocab_size * config.hidden_dim
     embeddings = table if config.tie_embeddings else 2 * table
     outside = embeddings + config.hidden_dim
+    elements = sum(layer.kv_elements_per_token for layer in layers)
+    scales = sum(layer.kv_scales_per_token for layer in layers)
     return Account(
         parameters=outside + sum(layer.parameters for layer in layers),
         # An untied input embedding is a look-up of one row.
@@ -50,7 +60,7 @@ def account(config: ModelConfig, dtype_bytes: int = 2) -> Account:
         attention_flops_per_context_token=sum(
             layer.attention_flops_per_context_token for layer in layers
         ),
-        kv_bytes_per_token=dtype_bytes * sum(layer.kv_elements_per_token for layer in layers),
+        kv_bytes_per_token=elements + 4 * scales if kv else dtype_bytes * elements,
         state_bytes=sum(layer.state_bytes for layer in layers),
         layers=layers,
     )
@@ -96,6 +106,7 @@ def _attention(config: ModelConfig) -> LayerAccount:
         flops_per_token=2 * products,
         attention_flops_per_context_token=4 * query_dim,
         kv_elements_per_token=2 * kv_dim,
+        kv_scales_per_token=2 * attention.num_kv_heads,
     )
 
 

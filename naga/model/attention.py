@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from naga.config.model import AttentionConfig
 from naga.model.mlp import Matrix
 from naga.model.norm import Norm
-from naga.model.state import Batch
+from naga.model.state import Batch, KeyValues
 from naga.ops.attention import attention, attention_rows, rotate
 from naga.ops.linear import linear, linear_rows
 
@@ -33,8 +33,8 @@ class Attention(nn.Module):
         mixed = attention(q, k, v, batch.lengths, self._config.softmax_scale)
         return linear(mixed.flatten(1), self.o_proj.weight)
 
-    def step(self, x: Tensor, batch: Batch, keys: Tensor, values: Tensor) -> Tensor:
-        """x (padded T, D); keys, values (pages, page_size, V, d) are read and extended in place."""
+    def step(self, x: Tensor, batch: Batch, pages: KeyValues) -> Tensor:
+        """x (padded T, D); `pages` are read and extended in place."""
         projected = [linear_rows(x, m.weight) for m in (self.q_proj, self.k_proj, self.v_proj)]
         # Rotation and norms see padded rows too, so that their vector tails fall on padding.
         missing = x.shape[0] - batch.positions.shape[0]
@@ -42,17 +42,13 @@ class Attention(nn.Module):
         q, k, v = self._heads(projected, positions)
         mixed = torch.zeros(q.shape, device=x.device)
         assert batch.page_table is not None
-        first, page_size = 0, keys.shape[1]
-        for length, start, pages in zip(batch.lengths, batch.starts, batch.page_table, strict=True):
+        first, page_size = 0, pages.keys.shape[1]
+        for length, start, own in zip(batch.lengths, batch.starts, batch.page_table, strict=True):
             rows, end = slice(first, first + length), start + length
-            used = pages[: -(-end // page_size)]
-            at = torch.arange(start, end, device=x.device)
-            keys[used[at // page_size], at % page_size] = k[rows]
-            values[used[at // page_size], at % page_size] = v[rows]
-            known_keys, known_values = (t[used].flatten(0, 1) for t in (keys, values))
-            mixed[rows] = attention_rows(
-                q[rows], known_keys, known_values, start, self._config.softmax_scale
-            )
+            used = own[: -(-end // page_size)]
+            pages.put(used, start, k[rows], v[rows])
+            keys, values = pages.take(used)
+            mixed[rows] = attention_rows(q[rows], keys, values, start, self._config.softmax_scale)
             first += length
         return linear_rows(mixed.to(x.dtype).flatten(1), self.o_proj.weight)
 

@@ -4,6 +4,7 @@ Also StateView, which hands each layer its own slice of the pool.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -18,9 +19,9 @@ from naga.model.state import Batch, StatePool
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerState:
-    """One layer's pools, views into StatePool: (ssm, conv) for M, (keys, values) for *, else ()."""
+    """One layer's pools, views into StatePool: (ssm, conv) for M, KeyValues for *, else nothing."""
 
-    pools: tuple[Tensor, ...]
+    pools: tuple[Any, ...]
 
 
 class StateView:
@@ -28,12 +29,14 @@ class StateView:
 
     def __init__(self, config: ModelConfig, pool: StatePool) -> None:
         self._layers = config.layers
-        self._pools = {"M": (pool.ssm, pool.conv), "*": (pool.keys, pool.values)}
+        self._pool = pool
 
     def of_layer(self, index: int) -> LayerState:
         letter = self._layers[index]
         earlier = self._layers[:index].count(letter)
-        return LayerState(pools=tuple(pool[earlier] for pool in self._pools.get(letter, ())))
+        if letter == "M":
+            return LayerState(pools=(self._pool.ssm[earlier], self._pool.conv[earlier]))
+        return LayerState(pools=(self._pool.key_values(earlier),) if letter == "*" else ())
 
 
 def make_mixer(letter: str, config: ModelConfig) -> Mamba2 | Attention | Mlp | Moe:

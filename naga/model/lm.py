@@ -7,6 +7,7 @@ inside layers matrices may be bfloat16, everything else is float32 in memory (`m
 T tokens, R rows, D hidden_dim, V vocabulary, E experts.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,7 @@ from naga.model.moe import Routing
 from naga.model.norm import Norm
 from naga.model.state import Batch, StatePool
 from naga.ops.linear import linear, linear_rows, pad_rows, padded_len
+from naga.ops.sampling import Draw, Sample, sample
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,6 +88,11 @@ class HybridLM(nn.Module):
         """
         scaled = pad_rows(hidden.float() / self.config.logits_divisor)
         return linear_rows(scaled, self.head_weight)[: hidden.shape[0]]
+
+    def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Sample | None]:
+        """logits (R, V) float32 -> a token for each row; None where a logit is not finite."""
+        rows = logits.cpu().numpy()
+        return [sample(row, draw) for row, draw in zip(rows, draws, strict=True)]
 
     @property
     def head_weight(self) -> Tensor:

@@ -8,10 +8,11 @@ bitwise independent of batching, chunking and threads. Runs on the CPU, for infe
 T tokens, R rows, D hidden_dim, V vocabulary, N rows and K columns of a matrix, E experts.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from naga.config.model import ModelConfig
 from naga.config.quantisation import Quantisation, Weights
 from naga.model.lm import HybridLM, is_matrix, is_table
 from naga.model.state import Batch, StatePool
+from naga.ops.sampling import Draw, Sample
 
 try:
     from naga import _cpu
@@ -29,6 +31,7 @@ except ImportError as error:
         "compiler, or ask for the slow reference by name: --backend reference"
     ) from None
 
+WORD = 2**64
 # Rows that are packed by one thread at a time; of whole panels, which are 32.
 PIECE_ROWS = 512
 
@@ -114,6 +117,8 @@ class NativeModel:
             pool.conv,
             pool.keys,
             pool.values,
+            pool.key_scales,
+            pool.value_scales,
             hidden,
         )
         return hidden
@@ -123,6 +128,20 @@ class NativeModel:
         logits = torch.empty(hidden.shape[0], self.config.vocab_size)
         self._plan.logits(hidden.contiguous(), logits)
         return logits
+
+    def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Sample | None]:
+        """As HybridLM.sample."""
+        reals = torch.tensor([(d.temperature, d.top_p) for d in draws], dtype=torch.float64)
+        words = np.array(
+            [(d.top_k or 0, d.seed % WORD, d.choice, d.position) for d in draws], np.uint64
+        )
+        tokens = torch.empty(len(draws), dtype=torch.int64)
+        logprobs = torch.empty(len(draws), dtype=torch.float64)
+        self._plan.sample(logits, reals, words, tokens, logprobs)
+        return [
+            Sample(token=token, logprob=logprob) if token >= 0 else None
+            for token, logprob in zip(tokens.tolist(), logprobs.tolist(), strict=True)
+        ]
 
     def read_weights(self) -> int:
         """Read every byte of the weights once, with all threads; how many they are."""

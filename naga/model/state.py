@@ -10,7 +10,7 @@ S sequences, T tokens, L layers of a kind, W taps, H heads, P head dim, N state 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -98,9 +98,13 @@ class StatePool:
     conv: Tensor
     """(L, slots, W-1, conv_dim) in compute dtype: the last inputs of the convolution."""
     keys: Tensor
-    """(L, pages, page_size, V, d) in compute dtype; rotated already where the layer rotates."""
+    """(L, pages, page_size, V, d) in compute dtype or int8; rotated where the layer rotates."""
     values: Tensor
     """Like keys."""
+    key_scales: Tensor | None
+    """(L, pages, page_size, V) float32 where keys are int8, else None."""
+    value_scales: Tensor | None
+    """Like key_scales."""
 
     @classmethod
     def create(
@@ -111,8 +115,12 @@ class StatePool:
         num_slots: int,
         num_pages: int,
         page_size: int,
+        kv: Literal["int8"] | None = None,
     ) -> Self:
-        """Allocate without clearing; layers of a kind the model lacks take no memory."""
+        """Allocate without clearing; layers of a kind the model lacks take no memory.
+
+        kv: what keys and values are held in, None being the compute dtype.
+        """
         conv_shape, ssm_shape, kv_shape = (0, 0, 0, 0), (0, 0, 0, 0, 0), (0, 0, page_size, 0, 0)
         if mamba := config.mamba:
             layers = config.count("M")
@@ -122,11 +130,16 @@ class StatePool:
             heads = (attention.num_kv_heads, attention.head_dim)
             kv_shape = (config.count("*"), num_pages, page_size, *heads)
         device, dtype = runtime.device, runtime.dtype
+        kv_dtype, scales = (torch.int8 if kv else dtype), None
+        if kv:
+            scales = [torch.empty(kv_shape[:-1], device=device) for _ in range(2)]
         return cls(
             ssm=torch.empty(ssm_shape, dtype=torch.float32, device=device),
             conv=torch.empty(conv_shape, dtype=dtype, device=device),
-            keys=torch.empty(kv_shape, dtype=dtype, device=device),
-            values=torch.empty(kv_shape, dtype=dtype, device=device),
+            keys=torch.empty(kv_shape, dtype=kv_dtype, device=device),
+            values=torch.empty(kv_shape, dtype=kv_dtype, device=device),
+            key_scales=scales[0] if scales else None,
+            value_scales=scales[1] if scales else None,
         )
 
     @property
@@ -136,7 +149,18 @@ class StatePool:
     @property
     def dtype(self) -> torch.dtype:
         """Compute dtype of whoever reads and writes this pool."""
-        return self.keys.dtype
+        return self.conv.dtype
+
+    def key_values(self, layer: int) -> "KeyValues":
+        """The pages of one attention layer, numbered among its kind."""
+        scales = (self.key_scales, self.value_scales)
+        key_scales, value_scales = (None if s is None else s[layer] for s in scales)
+        return KeyValues(
+            keys=self.keys[layer],
+            values=self.values[layer],
+            key_scales=key_scales,
+            value_scales=value_scales,
+        )
 
     def copy_slot(self, source: int, target: int) -> None:
         """The recurrent state of every layer; forks a sequence."""
@@ -147,5 +171,54 @@ class StatePool:
     def copy_page(self, source: int, target: int) -> None:
         """One page of keys and values of every layer."""
         if self.keys.numel():
-            self.keys[:, target] = self.keys[:, source]
-            self.values[:, target] = self.values[:, source]
+            for memory in (self.keys, self.values, self.key_scales, self.value_scales):
+                if memory is not None:
+                    memory[:, target] = memory[:, source]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KeyValues:
+    """One attention layer's pages, views into a StatePool."""
+
+    keys: Tensor
+    """(pages, page_size, V, d)."""
+    values: Tensor
+    key_scales: Tensor | None
+    """(pages, page_size, V); a head's key is its int8 row times this."""
+    value_scales: Tensor | None
+
+    def put(self, pages: Tensor, start: int, k: Tensor, v: Tensor) -> None:
+        """Keep k, v (Q, V, d) of positions start ... of the sequence that has `pages`."""
+        at = torch.arange(start, start + k.shape[0], device=k.device)
+        place = (pages[at // self.keys.shape[1]], at % self.keys.shape[1])
+        for rows, held, scales in (
+            (k, self.keys, self.key_scales),
+            (v, self.values, self.value_scales),
+        ):
+            if scales is None:
+                held[place] = rows
+            else:
+                held[place], scales[place] = round_rows(rows)
+
+    def take(self, pages: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (pages · page_size, V, d) of these pages; int8 ones as float32."""
+        keys, values = (held[pages].flatten(0, 1) for held in (self.keys, self.values))
+        if self.key_scales is None or self.value_scales is None:
+            return keys, values
+        scales = (s[pages].flatten(0, 1)[..., None] for s in (self.key_scales, self.value_scales))
+        wide = (held.float() * scale for held, scale in zip((keys, values), scales, strict=True))
+        return next(wide), next(wide)
+
+
+def round_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """x (..., d) -> int8 (..., d) and a float32 scale (...): the largest in size becomes 127.
+
+    A row that is not finite has the scale NaN.
+    """
+    wide = x.float()
+    peaks = wide.abs().amax(-1)
+    finite = peaks.isfinite()
+    # So small that 127 / peak would be infinite: zero.
+    inverse = torch.where(finite & (peaks > 1e-30), 127 / peaks, 0.0)
+    whole = torch.where(finite[..., None], (wide * inverse[..., None]).round(), 0.0)
+    return whole.to(torch.int8), torch.where(finite, peaks / 127, torch.nan)

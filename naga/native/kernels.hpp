@@ -123,10 +123,12 @@ struct Rotation {
 
 // Pages of one layer; position p lies in pages[p / page_size] at row p % page_size.
 struct Pages {
-    void* keys;    // (pages, page_size, V, d) E
+    void* keys;    // (pages, page_size, V, d): E, or int8 if there are scales
     void* values;  // the same
     const Index* pages;
     Index page_size;
+    float* key_scales = nullptr;    // (pages, page_size, V)
+    float* value_scales = nullptr;  // the same
 };
 
 // Queries of one sequence over its own past; a key head serves H / V query heads.
@@ -147,6 +149,14 @@ struct Span {
     Index span;  // keys [span · SPAN, (span + 1) · SPAN)
 };
 constexpr Index SPAN = 1024;
+
+// Weights of one row of logits: exp((logit - largest) · sharpness).
+struct Softmax {
+    const float* logits;
+    Index count;
+    float sharpness;
+    float* weights;  // (count,)
+};
 
 struct Kernels {
     const char* name;
@@ -186,6 +196,9 @@ struct Kernels {
 
     // attention
     void (*rotate)(const Rotation&, Index first, Index last);
+    // x (heads, d) E -> int8 and a scale for each head, as Pages holds them
+    void (*round_heads)(const void* x, Index heads, Index head_dim, std::int8_t* out,
+                        float* scales);
     // One span's part for (last - first) rows of one key head's H / V query heads:
     // partial (rows, H / V, d + 2) float32: the weighted sum of values, the sum of weights, the
     // peak. Parts do not depend on how rows and spans are shared out.
@@ -211,6 +224,9 @@ struct Kernels {
     // y (E) += scale · round(sum of weights[k] · parts[k] (+ shared)); as `experts` rounds
     void (*add_experts)(const void* const* parts, const float* weights, Index top_k,
                         const void* shared, Index dim, float scale, void* y);
+
+    // sampling: also the largest logit and the sum at sharpness 1; false if a logit is not finite
+    bool (*weigh)(const Softmax&, float& peak, double& total);
 };
 
 // The tables compiled in; nullptr where this processor or this build lacks the instructions.

@@ -13,12 +13,14 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <tuple>
 
 #include "plan.hpp"
 #include "probe.hpp"
 
 namespace nb = nanobind;
 using namespace naga;
+using namespace nb::literals;
 
 namespace {
 
@@ -34,6 +36,7 @@ template <class A> bool is_element(const A& a, Element element) {
     if (element == Element::float32) return is_float32(a);
     return a.dtype().code == std::uint8_t(nb::dlpack::dtype_code::Bfloat) && a.dtype().bits == 16;
 }
+template <class A> bool is_int8(const A& a) { return a.dtype() == nb::dtype<std::int8_t>(); }
 
 void require(bool good, const char* name, const char* what) {
     if (!good) throw std::invalid_argument(std::string(name) + ": " + what);
@@ -81,8 +84,10 @@ const Kernels& table_of(const std::string& isa, const std::string& dtype) {
     return *table;
 }
 
+using Scales = std::optional<Array>;
+
 States states_of(const Plan& plan, const Array& ssm, const Array& conv, const Array& keys,
-                 const Array& values) {
+                 const Array& values, const Scales& key_scales, const Scales& value_scales) {
     const PlanConfig& c = plan.config();
     Element element = plan.kernels().element;
     States states;
@@ -103,9 +108,21 @@ States states_of(const Plan& plan, const Array& ssm, const Array& conv, const Ar
         states.pages = Index(keys.shape(1));
         states.page_size = Index(keys.shape(2));
         for (const auto& [name, array] : {std::pair("keys", &keys), std::pair("values", &values)}) {
-            require(is_element(*array, element), name, "must have the plan's dtype");
+            require(key_scales ? is_int8(*array) : is_element(*array, element), name,
+                    "must have the plan's dtype, or be int8 and have scales");
             require_shape(*array, name,
                           {attentions, states.pages, states.page_size, c.key_heads, c.head_dim});
+        }
+        require(key_scales.has_value() == value_scales.has_value(), "key_scales, value_scales",
+                "must be given together");
+        for (const auto& [name, to, scales] :
+             {std::tuple("key_scales", &states.key_scales, &key_scales),
+              std::tuple("value_scales", &states.value_scales, &value_scales)}) {
+            if (!scales->has_value()) continue;
+            require(is_float32(**scales), name, "must be float32");
+            require_shape(**scales, name,
+                          {attentions, states.pages, states.page_size, c.key_heads});
+            *to = static_cast<float*>((*scales)->data());
         }
         states.keys = keys.data();
         states.values = values.data();
@@ -146,10 +163,11 @@ void require_complete(const Plan& plan) {
 
 void step(Plan& plan, const Integers& tokens, const Integers& lengths, const Integers& starts,
           const Integers& slots, const Table& pages, const Array& ssm, const Array& conv,
-          const Array& keys, const Array& values, const Array& hidden) {
+          const Array& keys, const Array& values, const Scales& key_scales,
+          const Scales& value_scales, const Array& hidden) {
     const PlanConfig& c = plan.config();
     require_complete(plan);
-    States states = states_of(plan, ssm, conv, keys, values);
+    States states = states_of(plan, ssm, conv, keys, values, key_scales, value_scales);
     std::vector<Sequence> sequences = sequences_of(plan, states, lengths, starts, slots, pages);
     Index rows = sequences.empty() ? 0 : sequences.back().first + sequences.back().length;
     require(Index(tokens.shape(0)) == rows, "tokens", "must be as many as the lengths add up to");
@@ -171,6 +189,37 @@ void logits(Plan& plan, const Input& hidden, const Array& out) {
     require_shape(out, "logits", {rows, plan.config().vocab_size});
     nb::gil_scoped_release released;
     plan.logits(hidden.data(), rows, static_cast<float*>(out.data()));
+}
+
+using Reals = nb::ndarray<double, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Words = nb::ndarray<std::uint64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+// reals (R, 2): temperature, top_p. words (R, 4): top_k, seed, choice, position.
+// tokens (R,) int64, logprobs (R,) float64 are written.
+using Counts = nb::ndarray<Index, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Logprobs = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+void draw_tokens(Plan& plan, const Input& logits, const Reals& reals, const Words& words,
+                 const Counts& tokens, const Logprobs& logprobs) {
+    require_contiguous(logits, "logits");
+    std::size_t rows = logits.ndim() ? logits.shape(0) : 0;
+    require(is_float32(logits), "logits", "must be float32");
+    require_shape(logits, "logits", {Index(rows), plan.config().vocab_size});
+    require(reals.shape(0) == rows && reals.shape(1) == 2, "reals", "must be (R, 2)");
+    require(words.shape(0) == rows && words.shape(1) == 4, "words", "must be (R, 4)");
+    require(tokens.shape(0) == rows && logprobs.shape(0) == rows, "tokens, logprobs",
+            "must be (R,)");
+    std::vector<Draw> draws;
+    for (std::size_t r = 0; r < rows; ++r)
+        draws.push_back({reals(r, 0), reals(r, 1), Index(words(r, 0)), words(r, 1), words(r, 2),
+                         words(r, 3)});
+    std::vector<Chosen> chosen(rows);
+    nb::gil_scoped_release released;
+    plan.sample(static_cast<const float*>(logits.data()), draws, chosen.data());
+    for (std::size_t r = 0; r < rows; ++r) {
+        tokens.data()[r] = chosen[r].token;
+        logprobs.data()[r] = chosen[r].logprob;
+    }
 }
 
 // (columns,), or nothing.
@@ -363,8 +412,11 @@ NB_MODULE(_cpu, m) {
         .def("read_weights", &read_weights)
         .def("tensors", &tensors_of)
         .def("missing", &Plan::missing)
-        .def("step", &step)
+        .def("step", &step, "tokens"_a, "lengths"_a, "starts"_a, "slots"_a, "pages"_a, "ssm"_a,
+             "conv"_a, "keys"_a, "values"_a, "key_scales"_a.none(), "value_scales"_a.none(),
+             "hidden"_a)
         .def("logits", &logits)
+        .def("sample", &draw_tokens)
         .def_prop_ro("threads", &Plan::threads)
         .def_prop_ro("weight_bytes", &Plan::weight_bytes)
         .def_prop_ro("isa", [](const Plan& plan) { return plan.kernels().name; });

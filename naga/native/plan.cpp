@@ -42,6 +42,18 @@ Rounds rounds(const PlanConfig& c, const Sequence& q) {
     return {spans, tile_floats, tiles, std::min(most, tiles)};
 }
 
+// One layer's keys and values, of no sequence in particular.
+Pages pages_of(const States& states, Index layer, Index key_heads, Index head_dim, Index element) {
+    Index rows = layer * states.pages * states.page_size * key_heads;
+    Index bytes = rows * head_dim * (states.key_scales ? 1 : element);
+    return {static_cast<char*>(states.keys) + bytes,
+            static_cast<char*>(states.values) + bytes,
+            nullptr,
+            states.page_size,
+            states.key_scales ? states.key_scales + rows : nullptr,
+            states.key_scales ? states.value_scales + rows : nullptr};
+}
+
 class Buffer {
   public:
     // At least `bytes`, contents lost; the extra line lets vector loads end beyond the last row.
@@ -117,7 +129,7 @@ struct Plan::Rounded {
 
 struct Plan::Scratch {
     Rounded normed_int8, second_int8, shared_int8, gathered_int8, activated_int8, head_int8;
-    Buffer x, normed, first, second, third, conv, scanned, wide, partial, shared_up, shared_in,
+    Buffer sampled, x, normed, first, second, third, conv, scanned, wide, partial, shared_up, shared_in,
         shared_out, gathered;
     // Experts: rows sorted by expert, where each expert's begin, and where a choice's row lies.
     std::vector<std::int32_t> choices;
@@ -445,6 +457,17 @@ void Plan::logits(const void* hidden, Index rows, float* logits) {
     });
 }
 
+void Plan::sample(const float* logits, const std::vector<Draw>& draws, Chosen* chosen) {
+    const Index count = config_.vocab_size, rows = Index(draws.size());
+    scratch_->sampled.reserve(std::size_t(count * threads()) * sizeof(float));
+    pool_.run([&](Team& team) {
+        float* weights = scratch_->sampled.floats() + team.rank * count;
+        for (Index row = team.rank; row < rows; row += team.size())
+            chosen[row] = naga::sample(kernels_, logits + row * count, count,
+                                       draws[std::size_t(row)], weights);
+    });
+}
+
 // scratch x -> scratch normed, this thread's rows.
 void Plan::norm_rows(Team& team, Index rows, const std::vector<float>& weight) {
     Index width = config_.hidden_dim;
@@ -571,11 +594,17 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
                 projected + offsets[i] * element, width);
     team.barrier();
 
+    // Keys or values of one position.
+    auto keep = [&](const char* from, void* to, float* scales, Index place) {
+        if (scales)
+            kernels_.round_heads(from, c.key_heads, d, static_cast<std::int8_t*>(to) + place * keys,
+                                 scales + place * c.key_heads);
+        else
+            std::memcpy(static_cast<char*>(to) + place * keys * element, from,
+                        std::size_t(keys * element));
+    };
     // Rotate, normalise, and put keys and values on their pages.
-    const Index page_bytes = states.page_size * keys * element;
-    char* layer_keys = static_cast<char*>(states.keys) + layer.number * states.pages * page_bytes;
-    char* layer_values =
-        static_cast<char*>(states.values) + layer.number * states.pages * page_bytes;
+    const Pages pool = pages_of(states, layer.number, c.key_heads, d, element);
     for (const Sequence& q : step.sequences) {
         char* rows = projected + q.first * width * element;
         Index begin = team.begin(q.length), end = team.end(q.length);
@@ -595,11 +624,11 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
         }
         for (Index row = begin; row < end; ++row) {
             Index position = q.start + row;
-            Index place = q.pages[position / states.page_size] * page_bytes +
-                          position % states.page_size * keys * element;
+            Index place = q.pages[position / pool.page_size] * pool.page_size +
+                          position % pool.page_size;
             const char* from = rows + (row * width + queries) * element;
-            std::memcpy(layer_keys + place, from, std::size_t(keys * element));
-            std::memcpy(layer_values + place, from + keys * element, std::size_t(keys * element));
+            keep(from, pool.keys, pool.key_scales, place);
+            keep(from + keys * element, pool.values, pool.value_scales, place);
         }
     }
     team.barrier();
@@ -607,6 +636,8 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
     // Sequence by sequence, as many rows at once as keep their parts in bounds.
     const Index group = c.heads / c.key_heads, part = group * (d + 2);
     for (const Sequence& q : step.sequences) {
+        Pages cache = pool;
+        cache.pages = q.pages;
         Attention attention{projected + q.first * width * element,
                             width,
                             q.length,
@@ -614,7 +645,7 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
                             c.key_heads,
                             d,
                             q.start,
-                            {layer_keys, layer_values, q.pages, states.page_size},
+                            cache,
                             c.softmax_scale,
                             s.second.bytes() + q.first * queries * element,
                             queries};

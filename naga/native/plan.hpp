@@ -15,6 +15,7 @@
 
 #include "kernels.hpp"
 #include "pool.hpp"
+#include "sample.hpp"
 
 namespace naga {
 
@@ -62,8 +63,10 @@ struct Sequence {
 struct States {
     float* ssm = nullptr;   // (L, slots, H, P, S)
     void* conv = nullptr;   // (L, slots, W-1, C) E
-    void* keys = nullptr;   // (L, pages, page_size, V, d) E
+    void* keys = nullptr;   // (L, pages, page_size, V, d) E, or int8 if there are scales
     void* values = nullptr;
+    float* key_scales = nullptr;  // (L, pages, page_size, V) where keys and values are int8
+    float* value_scales = nullptr;
     Index slots = 0, pages = 0, page_size = 1;
 };
 
@@ -140,6 +143,8 @@ class Plan {
               void* hidden);
     // hidden (R, D) E -> logits (R, V) float32
     void logits(const void* hidden, Index rows, float* logits);
+    // logits (R, V) float32 -> a token for each row
+    void sample(const float* logits, const std::vector<Draw>& draws, Chosen* chosen);
 
   private:
     struct Slot;

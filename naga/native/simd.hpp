@@ -20,6 +20,7 @@ namespace NAGA_ISA {
 using bfloat16 = std::uint16_t;
 
 inline float widen(float x) { return x; }
+inline float widen(std::int8_t x) { return float(x); }
 inline float widen(bfloat16 x) {
     std::uint32_t bits = std::uint32_t(x) << 16;
     float wide;
@@ -68,6 +69,13 @@ inline Floats widen_lanes(__m256i x) {
 inline Floats load(const bfloat16* p) { return widen_lanes(_mm256_loadu_si256((const __m256i*)p)); }
 inline Floats load(const bfloat16* p, int count) {
     return widen_lanes(_mm256_maskz_loadu_epi16(first_lanes(count), p));
+}
+inline Floats load(const std::int8_t* p) {
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)))};
+}
+inline Floats load(const std::int8_t* p, int count) {
+    __m128i bytes = _mm_maskz_loadu_epi8(first_lanes(count), p);
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
 }
 inline __m256i narrow_lanes(Floats x) {
     __m512i bits = _mm512_castps_si512(x.v);
@@ -178,6 +186,14 @@ inline Floats load(const bfloat16* p) { return widen_lanes(_mm_loadu_si128((cons
 inline Floats load(const bfloat16* p, int count) {
     bfloat16 whole[8] = {};
     std::memcpy(whole, p, 2 * count);
+    return load(whole);
+}
+inline Floats load(const std::int8_t* p) {
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)))};
+}
+inline Floats load(const std::int8_t* p, int count) {
+    std::int8_t whole[8] = {};
+    std::memcpy(whole, p, std::size_t(count));
     return load(whole);
 }
 inline __m128i narrow_lanes(Floats x) {

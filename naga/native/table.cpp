@@ -11,6 +11,7 @@
 #include "../ops/attention/cpu.cpp"
 #include "../ops/pointwise/cpu.cpp"
 #include "../ops/moe/cpu.cpp"
+#include "../ops/sampling/cpu.cpp"
 
 namespace naga {
 namespace NAGA_ISA {
@@ -28,6 +29,7 @@ template <class E> Kernels make_table(Element element) {
     fill_attention<E>(table);
     fill_pointwise<E>(table);
     fill_moe<E>(table);
+    fill_sampling<E>(table);
     return table;
 }
 

@@ -4,7 +4,7 @@ A question gives a fragment of the sentence, one to three words out of it, or a 
 repeats what is looked for, then reads the document sentence by sentence up to the right one: it
 sets a mark behind the words looked for (or names the sentence's topics and marks the one), then
 says whether this is the one. The answer is that sentence exactly as it stands in the document.
-Documents are made up or, if texts are given, half of them are passages of those. Some examples ask
+Documents are made up or, if texts are given, many are passages of those. Some examples ask
 a second question about the same document. Does not ask for anything that more than one sentence
 fits.
 """
@@ -36,9 +36,11 @@ MATERIAL: dict[Language, Material] = {"en": ENGLISH, "zh": CHINESE}
 SENTENCES: dict[Level, tuple[int, int]] = {"easy": (3, 6), "medium": (8, 15), "hard": (20, 40)}
 EASY_CHARACTERS: dict[Language, int] = {"en": 900, "zh": 300}
 ABSENT_SHARE = 0.2
-REAL_SHARE = 0.5
+REAL_SHARE = 0.4
 CONTRACT_SHARE = 0.6
 FOLLOW_UP_SHARE = 0.1
+# Fragments, single words, topics.
+ASK_WEIGHTS = (3, 2, 3)
 # Behind the words looked for, at the head of the trace and wherever they are found. To set it is to
 # continue what was said before those words, which a model that can copy learns at once.
 MARK = "|"
@@ -56,9 +58,9 @@ class Query:
         text = sentence.text.casefold()
         return all(needle.casefold() in text for needle in self.needles)
 
-    def named(self) -> str:
+    def named(self, gap: str) -> str:
         """What is looked for, as the trace begins: words or a topic, each with its mark."""
-        return "".join(f"> {wanted}{MARK}" for wanted in self.needles or (self.topic,))
+        return "".join(f">{gap}{wanted}{MARK}" for wanted in self.needles or (self.topic,))
 
     def read(self, sentence: Sentence) -> str:
         """The sentence with a mark behind each needle, or with its topics, one of them marked."""
@@ -138,7 +140,7 @@ class Quoting(Task):
         """A question that one sentence fits (or none, if it is to be absent); None: no luck."""
         absent = random.random() < ABSENT_SHARE
         source = self._document(random, level, language) if absent else document
-        ask = random.choice((ask_fragment, ask_fragment, ask_keywords, ask_topic))
+        ask = random.choices((ask_fragment, ask_keywords, ask_topic), ASK_WEIGHTS)[0]
         material = MATERIAL[language]
         query = ask(random, random.choice(source), material)
         if query is None:
@@ -157,11 +159,18 @@ class Quoting(Task):
 def quote_trace(
     query: Query, document: Document, fitting: Sequence[int], material: Material
 ) -> str:
-    """What is looked for; then a line for each sentence up to the fitting one, with yes or no."""
+    """What is looked for; then a line for each sentence up to the fitting one, with yes or no.
+
+    Words and sentences begin as they do within a document, behind the language's gap: a word with a
+    space before it is another token than the word alone.
+    """
     read = document[: fitting[0] + 1] if fitting else document
     verdicts = [material.fitting if i in fitting else material.other for i in range(len(read))]
-    lines = [f"{query.read(s)} {verdict}" for s, verdict in zip(read, verdicts, strict=True)]
-    return "\n".join([query.named(), *lines])
+    lines = [
+        f"{material.gap}{query.read(sentence)} {verdict}"
+        for sentence, verdict in zip(read, verdicts, strict=True)
+    ]
+    return "\n".join([query.named(material.gap), *lines])
 
 
 def ask_fragment(random: Random, sentence: Sentence, material: Material) -> Query | None:

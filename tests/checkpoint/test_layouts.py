@@ -116,12 +116,6 @@ REFUSED = [
     ("granitemoehybrid", tiny.NAGA, {"pattern": "*-M-", "moe": None}, "layer 0 (attention): "),
     (
         "granitemoehybrid",
-        tiny.GRANITE_DENSE,
-        {"attention": AttentionConfig(num_heads=4, num_kv_heads=2, head_dim=16)},
-        "num_heads * head_dim (64) other than hidden_dim (32)",
-    ),
-    (
-        "granitemoehybrid",
         tiny.BASE,
         {"mamba": MambaConfig(num_heads=3, head_dim=16)},
         "layer 0 (Mamba-2): granitemoehybrid has no num_heads * head_dim (48)",

@@ -75,7 +75,7 @@ def test_transformers_counts_the_same(name: str) -> None:
 
 
 def test_turbos_is_as_active_as_published() -> None:
-    """56B of 560B; QK-norm and a head_dim of its own leave it to the naga layout."""
+    """56B of 560B; QK-norm leaves it to the naga layout."""
     config = preset("turbos-560b")
     assert abs(account(config).active_parameters - 56e9) <= 0.02 * 56e9
     assert choose_layout(config) == "naga"

@@ -88,6 +88,9 @@ EXPRESSIBLE = {name: config for name, config in tiny.EVERY.items() if name != "n
             num_heads=2, num_kv_heads=1, head_dim=16, rope=RopeConfig(theta=100.0, ntk_alpha=50.0)
         ),
     ),
+    "granitemoehybrid-wide-heads": tiny.vary(
+        tiny.GRANITE_MOE, attention=AttentionConfig(num_heads=4, num_kv_heads=2, head_dim=16)
+    ),
     "granitemoehybrid-no-attention": tiny.BASE,
     "granitemoehybrid-no-mamba": tiny.vary(
         tiny.GRANITE_DENSE, pattern="*-*-", mamba=None, attention=tiny.ATTENTION

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from naga.data.tokenizer import END, END_OF_TEXT, END_THINK, Tokenizer
 from naga.engine.answer import Answer, StopFilter, own_stop_ids
 from naga.engine.request import Output, Request, SamplingParams
-from naga.engine.sampling import Sample
+from naga.ops.sampling import Sample
 
 letters = st.text("abc", max_size=30)
 stop_strings = st.lists(st.text("abc", min_size=1, max_size=4), max_size=3)

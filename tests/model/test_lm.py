@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model import oracle
+from model.schedule import run_schedule
 from model.tiny import (
     CONFIGS,
     PAGE,
@@ -127,30 +128,10 @@ def test_any_schedule_of_any_sequences_gives_the_logits_of_each_alone(
     model = served_model(name, runtime)
     texts = [random_tokens(length, seed) for seed, length in enumerate(lengths)]
     alone = [row_logits(model, make_pool(model, runtime), t, 0, [len(t)]) for t in texts]
-    slots = data.draw(st.permutations(range(6)))[: len(lengths)]
-    free = iter(data.draw(st.permutations(range(24))))
-    pages = [[next(free) for _ in range(0, length, PAGE)] for length in lengths]
-    pool, done = make_pool(model, runtime), [0] * len(lengths)
-    rows: list[list[Tensor]] = [[] for _ in lengths]
-    while active := [i for i, length in enumerate(lengths) if done[i] < length]:
-        chosen = choice.sample(active, choice.randint(1, len(active)))
-        takes = [choice.choice([1, choice.randint(1, lengths[i] - done[i])]) for i in chosen]
-        spans = list(zip(chosen, takes, strict=True))
-        batch = place(
-            takes,
-            [done[i] for i in chosen],
-            [slots[i] for i in chosen],
-            [pages[i][: -(-(done[i] + take) // PAGE)] for i, take in spans],
-            "cpu",
-        )
-        tokens = torch.cat([texts[i][done[i] : done[i] + take] for i, take in spans])
-        hidden = model.step(tokens, batch, pool)
-        for (i, take), part in zip(spans, hidden.split(takes), strict=True):
-            rows[i].append(model.logits_rows(part))
-            done[i] += take
+    rows = run_schedule(model, make_pool(model, runtime), texts, choice, data)
     for expected, found in zip(alone, rows, strict=True):
         assert expected.isfinite().all()
-        assert torch.cat(found).equal(expected)
+        assert found.equal(expected)
 
 
 @dtypes

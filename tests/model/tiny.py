@@ -1,5 +1,7 @@
 """Tiny random models of every kind of layer and every switch of ModelConfig."""
 
+from typing import Literal
+
 import torch
 from checkpoint.tiny import randomize
 from torch import Tensor
@@ -95,9 +97,12 @@ def trained_model(name: str, seed: int = 1) -> HybridLM:
 
 
 def served_model(name: str, runtime: Runtime, seed: int = 1) -> HybridLM:
+    return as_served(trained_model(name, seed), runtime)
+
+
+def as_served(model: HybridLM, runtime: Runtime) -> HybridLM:
     """As a loader leaves it: values and memory in the runtime's dtypes, no gradients."""
-    model = trained_model(name, seed).requires_grad_(False).eval()
-    for key, parameter in model.named_parameters():
+    for key, parameter in model.requires_grad_(False).eval().named_parameters():
         rounded = parameter.data.to(value_dtype(key, runtime.dtype))
         parameter.data = rounded.to(memory_dtype(key, runtime.dtype))
     return model
@@ -110,10 +115,14 @@ def make_pool(
     slots: int = 6,
     pages: int = 24,
     garbage: float = torch.nan,
+    kv: Literal["int8"] | None = None,
 ) -> StatePool:
-    pool = StatePool.create(model.config, runtime, num_slots=slots, num_pages=pages, page_size=PAGE)
-    for memory in (pool.ssm, pool.conv, pool.keys, pool.values):
-        memory.fill_(garbage)
+    pool = StatePool.create(
+        model.config, runtime, num_slots=slots, num_pages=pages, page_size=PAGE, kv=kv
+    )
+    for memory in (pool.ssm, pool.conv, pool.keys, pool.values, pool.key_scales, pool.value_scales):
+        if memory is not None:
+            memory.fill_(garbage if memory.is_floating_point() else 77)
     return pool
 
 

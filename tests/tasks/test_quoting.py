@@ -46,7 +46,7 @@ def test_trace_reads_the_document_up_to_the_sentence_that_is_the_answer(language
     for example in made("easy", language, 200):
         _, *lines = example.reasoning.split("\n")
         marked, verdicts = zip(*(line.rsplit(" ", 1) for line in lines), strict=True)
-        read = [unmarked(text) for text in marked]
+        read = [unmarked(text).removeprefix(material.gap) for text in marked]
         assert example.problem.startswith(" ".join(read))
         if example.answer == material.not_found:
             assert " ".join(read) == example.problem
@@ -73,7 +73,7 @@ def looked_for(example: Example) -> list[str]:
     """The words a question asks for; none if it asks for a topic."""
     head, *lines = example.reasoning.split("\n")
     by_topic = all(re.search(r" \([^()]+\) \w+$", line) for line in lines)
-    return [] if by_topic else re.findall(r"> ([^|]+)\|", head)
+    return [] if by_topic else re.findall(r"> ?([^|]+)\|", head)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -83,7 +83,7 @@ def test_a_topic_is_marked_in_the_bracket_behind_its_sentence(language: Language
         head, *lines = example.reasoning.split("\n")
         if looked_for(example):
             continue
-        topic = head.removeprefix("> ")
+        topic = head.removeprefix(">").strip()
         fitting = [topic in line.rsplit("(", 1)[1] for line in lines]
         assert fitting[:-1] == [False] * (len(lines) - 1)
         assert fitting[-1] == (example.answer != MATERIAL[language].not_found)

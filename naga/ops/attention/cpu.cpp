@@ -6,6 +6,9 @@
 // its position and of its own keys, whatever queries share the tile, the call or the range. Keys
 // that a query must not see are left out of its sums, not weighed with 0: they may be NaN.
 //
+// Keys and values are held in E, or as int8 with a float32 scale for each key and head: whole numbers
+// go through the products, a key's scale on its score and a value's on its weight.
+//
 // Assumes an even head_dim in rotate, and pages that hold every position up to the last query's.
 // Does not write keys or values, and does not share out work: see naga/native/kernels.hpp.
 #include <cmath>
@@ -69,25 +72,32 @@ template <class E> void rotate(const Rotation& r, Index first, Index last) {
 
 // ---- keys and values of one block
 
-// Where the keys and values of one block lie.
-template <class E> struct Block {
+// Where the keys and values of one block lie, as C: E or int8.
+template <class C> struct Block {
+    static constexpr bool scaled = sizeof(C) == 1;
     Index begin;  // position of the first key
     int count;
-    const E* keys[BLOCK];
-    const E* values[BLOCK];
+    const C* keys[BLOCK];
+    const C* values[BLOCK];
+    alignas(64) float key_scales[scaled ? BLOCK : 1] = {};
+    alignas(64) float value_scales[scaled ? BLOCK : 1] = {};
 };
 
-template <class E>
-void locate(const Attention& a, Index key_head, Index begin, Index end, Block<E>& block) {
+template <class C>
+void locate(const Attention& a, Index key_head, Index begin, Index end, Block<C>& block) {
     const Pages& cache = a.cache;
     Index page = begin / cache.page_size, row = begin % cache.page_size;
     block.begin = begin;
     block.count = int(lesser(BLOCK, end - begin));
     for (int k = 0; k < block.count; ++k) {
         Index position = cache.pages[page] * cache.page_size + row;
-        Index at = (position * a.key_heads + key_head) * a.head_dim;
-        block.keys[k] = static_cast<const E*>(cache.keys) + at;
-        block.values[k] = static_cast<const E*>(cache.values) + at;
+        Index head = position * a.key_heads + key_head, at = head * a.head_dim;
+        block.keys[k] = static_cast<const C*>(cache.keys) + at;
+        block.values[k] = static_cast<const C*>(cache.values) + at;
+        if constexpr (Block<C>::scaled) {
+            block.key_scales[k] = cache.key_scales[head];
+            block.value_scales[k] = cache.value_scales[head];
+        }
         if (++row == cache.page_size) {
             row = 0;
             ++page;
@@ -165,7 +175,7 @@ inline void transpose(Floats (&x)[Floats::width]) {
 
 #endif
 
-// The bits of as many elements as fill a vector: one float32 or two bfloat16 in a lane.
+// The bits of as many elements as fill a vector: one float32, two bfloat16 or four int8 in a lane.
 template <class E> constexpr int ELEMENTS = int(sizeof(Floats) / sizeof(E));
 
 template <class E> Floats words(const E* p, Index count) {
@@ -175,7 +185,7 @@ template <class E> Floats words(const E* p, Index count) {
     return bits;
 }
 
-// One dim, or two, of the keys in the lanes.
+// One dim, two or four of the keys in the lanes.
 inline void spread(Floats bits, float* dims, float) { store(dims, bits); }
 inline void spread(Floats bits, float* dims, bfloat16) {
     bfloat16 pairs[2 * Floats::width];
@@ -183,13 +193,22 @@ inline void spread(Floats bits, float* dims, bfloat16) {
     store(dims, even(pairs));
     store(dims + BLOCK, odd(pairs));
 }
+inline void spread(Floats bits, float* dims, std::int8_t) {
+    std::int8_t bytes[4 * Floats::width];
+    std::memcpy(bytes, &bits, sizeof bits);
+    std::int8_t dim[Floats::width];
+    for (int i = 0; i < 4; ++i) {
+        for (int k = 0; k < Floats::width; ++k) dim[k] = bytes[4 * k + i];
+        store(dims + i * BLOCK, load(dim));
+    }
+}
 
 // Dims [from, from + dims) of a block's keys as float32 (dim, key); zero for keys that are missing.
-template <class E>
-void widen_keys(const Block<E>& block, const Block<E>& next, Index from, Index dims, float* out) {
+template <class C>
+void widen_keys(const Block<C>& block, const Block<C>& next, Index from, Index dims, float* out) {
     constexpr int width = Floats::width;
     for (int k = 0; k < BLOCK; k += width)
-        for (Index i = 0; i < dims; i += ELEMENTS<E>) {
+        for (Index i = 0; i < dims; i += ELEMENTS<C>) {
             Floats x[width];
             for (int j = 0; j < width; ++j) {
                 bool known = k + j < block.count;
@@ -198,12 +217,12 @@ void widen_keys(const Block<E>& block, const Block<E>& next, Index from, Index d
             }
             transpose(x);
             for (int j = 0; j < width; ++j)
-                spread(x[j], out + (i + j * (ELEMENTS<E> / width)) * BLOCK + k, E());
+                spread(x[j], out + (i + j * (ELEMENTS<C> / width)) * BLOCK + k, C());
         }
 }
 
-template <class E>
-void widen_values(const Block<E>& block, Index from, Index dims, float* out) {
+template <class C>
+void widen_values(const Block<C>& block, Index from, Index dims, float* out) {
     for (int k = 0; k < block.count; ++k)
         for_vectors(dims, [&](Index i, int count) {
             store_some(out + k * DIMS + i, load_some(block.values[k] + from + i, count), count);
@@ -211,18 +230,18 @@ void widen_values(const Block<E>& block, Index from, Index dims, float* out) {
 }
 
 // One block, the part of its dims that was asked for last in float32.
-template <class E> class Wide {
+template <class C> class Wide {
   public:
     Wide() {
         for (int k = 0; k < BLOCK; ++k) rows_[k] = values_ + k * DIMS;
     }
-    void take(const Block<E>& block, const Block<E>& next) {
+    void take(const Block<C>& block, const Block<C>& next) {
         block_ = &block;
         next_ = &next;
         keys_from_ = values_from_ = -1;
     }
-    const Block<E>& block() const { return *block_; }
-    const Block<E>& next() const { return *next_; }
+    const Block<C>& block() const { return *block_; }
+    const Block<C>& next() const { return *next_; }
     // (dims, BLOCK)
     const float* keys(Index from, Index dims) {
         if (keys_from_ != from) widen_keys(*block_, *next_, from, dims, keys_);
@@ -237,8 +256,8 @@ template <class E> class Wide {
     }
 
   private:
-    const Block<E>* block_ = nullptr;
-    const Block<E>* next_ = nullptr;
+    const Block<C>* block_ = nullptr;
+    const Block<C>* next_ = nullptr;
     Index keys_from_ = -1, values_from_ = -1;
     alignas(64) float keys_[DIMS * BLOCK];
     alignas(64) float values_[BLOCK * DIMS];
@@ -265,6 +284,11 @@ template <class E> void widen_queries(Tile& tile, int queries, Index from, Index
         });
 }
 
+inline void multiply(float* weights, const float* scales) {
+    for (int k = 0; k < BLOCK; k += Floats::width)
+        store(weights + k, load(weights + k) * load(scales + k));
+}
+
 // Adds the products over these dims to the scores of VECTORS vectors of keys.
 template <int Q>
 void score_vectors(Tile& tile, const float* keys, Index dims, int key, bool begun) {
@@ -286,7 +310,7 @@ void score_vectors(Tile& tile, const float* keys, Index dims, int key, bool begu
             store(tile.weights[q] + key + v * width, sums[q][v]);
 }
 
-template <class E, int Q> void score(Tile& tile, Wide<E>& wide, Index head_dim) {
+template <class E, class C, int Q> void score(Tile& tile, Wide<C>& wide, Index head_dim) {
     for (Index from = 0; from < head_dim; from += DIMS) {
         Index dims = lesser(DIMS, head_dim - from);
         const float* keys = wide.keys(from, dims);
@@ -294,6 +318,8 @@ template <class E, int Q> void score(Tile& tile, Wide<E>& wide, Index head_dim) 
         for (int key = 0; key < BLOCK; key += VECTORS * Floats::width)
             score_vectors<Q>(tile, keys, dims, key, from > 0);
     }
+    if constexpr (Block<C>::scaled)
+        for (int q = 0; q < Q; ++q) multiply(tile.weights[q], wide.block().key_scales);
 }
 
 inline float exp_of(float x) {
@@ -389,13 +415,16 @@ void mix(const Tile& tile, const V* const* rows, Index dims, Index part_dim, con
 }
 
 // `only`: no other tile needs this block, so that its values are not worth converting apart.
-template <class E, int Q>
-void fold(const Attention& a, Tile& tile, Wide<E>& wide, bool only) {
-    score<E, Q>(tile, wide, a.head_dim);
-    for (int q = 0; q < Q; ++q) weigh(tile, q, a.head_dim, a.scale);
+template <class E, class C, int Q>
+void fold(const Attention& a, Tile& tile, Wide<C>& wide, bool only) {
+    score<E, C, Q>(tile, wide, a.head_dim);
+    for (int q = 0; q < Q; ++q) {
+        weigh(tile, q, a.head_dim, a.scale);
+        if constexpr (Block<C>::scaled) multiply(tile.weights[q], wide.block().value_scales);
+    }
     if (only) {
-        const Block<E>&block = wide.block(), &next = wide.next();
-        mix<Q, E>(tile, block.values, a.head_dim, 0, next.values, next.count);
+        const Block<C>&block = wide.block(), &next = wide.next();
+        mix<Q, C>(tile, block.values, a.head_dim, 0, next.values, next.count);
         return;
     }
     for (Index from = 0; from < a.head_dim; from += DIMS) {
@@ -404,10 +433,10 @@ void fold(const Attention& a, Tile& tile, Wide<E>& wide, bool only) {
     }
 }
 
-template <class E, int Q = TILE>
-void fold_some(const Attention& a, Tile& tile, int queries, Wide<E>& wide, bool only) {
-    if (queries == Q) fold<E, Q>(a, tile, wide, only);
-    else if constexpr (Q > 1) fold_some<E, Q - 1>(a, tile, queries, wide, only);
+template <class E, class C, int Q = TILE>
+void fold_some(const Attention& a, Tile& tile, int queries, Wide<C>& wide, bool only) {
+    if (queries == Q) fold<E, C, Q>(a, tile, wide, only);
+    else if constexpr (Q > 1) fold_some<E, C, Q - 1>(a, tile, queries, wide, only);
 }
 
 // ---- attend
@@ -427,8 +456,8 @@ inline void clear(const Attention& a, const Span& s, float* partial) {
 }
 
 // The query `index` of those of rows [row, ...): heads of the group within a row.
-template <class E>
-void place(const Attention& a, const Span& s, float* partial, const Block<E>& block, Index row,
+template <class E, class C>
+void place(const Attention& a, const Span& s, float* partial, const Block<C>& block, Index row,
            Index index, Tile& tile, int at) {
     Index group = a.heads / a.key_heads, head = index % group;
     row += index / group;
@@ -438,35 +467,65 @@ void place(const Attention& a, const Span& s, float* partial, const Block<E>& bl
     tile.count[at] = int(lesser(block.count, a.start + row + 1 - block.begin));
 }
 
-template <class E>
-void attend_block(const Attention& a, const Span& s, float* partial, Wide<E>& wide, Tile& tile) {
-    const Block<E>& block = wide.block();
+template <class E, class C>
+void attend_block(const Attention& a, const Span& s, float* partial, Wide<C>& wide, Tile& tile) {
+    const Block<C>& block = wide.block();
     // Earlier rows see nothing of this block.
     Index row = greater(s.first, block.begin - a.start);
     Index queries = (s.last - row) * (a.heads / a.key_heads);
     for (Index i = 0; i < queries; i += TILE) {
         int count = int(lesser(TILE, queries - i));
         for (int at = 0; at < count; ++at)
-            place(a, s, partial, block, row, i + at, tile, at);
-        fold_some(a, tile, count, wide, queries <= TILE);
+            place<E>(a, s, partial, block, row, i + at, tile, at);
+        fold_some<E>(a, tile, count, wide, queries <= TILE);
     }
 }
 
-template <class E> void attend(const Attention& a, const Span& s, float* partial) {
+template <class E, class C> void attend_in(const Attention& a, const Span& s, float* partial) {
     clear(a, s, partial);
     if (s.first >= s.last) return;
     Index begin = s.span * SPAN, end = lesser(begin + SPAN, a.start + s.last);
     if (begin >= end) return;
-    Block<E> blocks[2];
-    Wide<E> wide;
+    Block<C> blocks[2];
+    Wide<C> wide;
     Tile tile;
     locate(a, s.key_head, begin, end, blocks[0]);
     for (int at = 0; begin < end; begin += BLOCK, at = 1 - at) {
-        Block<E>&block = blocks[at], &next = blocks[1 - at];
+        Block<C>&block = blocks[at], &next = blocks[1 - at];
         next.count = 0;
         if (begin + BLOCK < end) locate(a, s.key_head, begin + BLOCK, end, next);
         wide.take(block, next);
-        attend_block(a, s, partial, wide, tile);
+        attend_block<E>(a, s, partial, wide, tile);
+    }
+}
+
+template <class E> void attend(const Attention& a, const Span& s, float* partial) {
+    if (a.cache.key_scales) attend_in<E, std::int8_t>(a, s, partial);
+    else attend_in<E, E>(a, s, partial);
+}
+
+// ---- int8 keys and values
+
+// x (heads, d) E -> whole numbers and a scale for each head; a row that is not finite has the scale
+// NaN. To the nearest, ties to even.
+template <class E>
+void round_heads(const void* x, Index heads, Index head_dim, std::int8_t* out, float* scales) {
+    for (Index head = 0; head < heads; ++head) {
+        const E* row = static_cast<const E*>(x) + head * head_dim;
+        Floats peaks = zeros(), unusable = zeros();
+        for_vectors(head_dim, [&](Index i, int count) {
+            Floats value = load_some(row + i, count);
+            peaks = max(peaks, max(value, zeros() - value));
+            unusable = unusable + value * zeros();
+        });
+        bool finite = sum(unusable) == 0;
+        float peak = finite ? largest(peaks) : 0;
+        scales[head] = finite ? peak / 127 : std::numeric_limits<float>::quiet_NaN();
+        // So small that 127 / peak would be infinite: zero.
+        float inverse = peak > 1e-30f ? 127 / peak : 0;
+        for (Index i = 0; i < head_dim; ++i)
+            out[head * head_dim + i] =
+                finite ? std::int8_t(std::nearbyint(widen(row[i]) * inverse)) : std::int8_t(0);
     }
 }
 
@@ -526,6 +585,7 @@ void combine(const Attention& a, const Span& s, const float* partials, Index spa
 template <class E> void fill_attention(Kernels& table) {
     table.rotate = attention_detail::rotate<E>;
     table.attend = attention_detail::attend<E>;
+    table.round_heads = attention_detail::round_heads<E>;
     table.combine = attention_detail::combine<E>;
 }
 

@@ -1,13 +1,15 @@
 """Gumbel-max draws from the softmax, within the masks, as a pure function of its arguments."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from naga.engine.request import SamplingParams
-from naga.engine.sampling import NonFiniteLogits, allowed, gumbel_noise, log_softmax, sample
+from naga.ops.sampling import Draw, Sample, sample
+from naga.ops.sampling.reference import allowed, gumbel_noise, log_softmax
 
 LOGITS = np.array([2.0, 1.0, 0.5, 0.0, -0.5, -1.0, -3.0, 1.0], np.float32)
 # Few values in long rows, so that there are ties.
@@ -17,10 +19,34 @@ logits_rows = st.one_of(
 ).map(lambda eighths: np.array(eighths, np.float32) / 8)
 
 
-def draw_many(params: SamplingParams, draws: int) -> NDArray[np.intp]:
+def a_draw(
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    choice: int = 0,
+    position: int = 0,
+) -> Draw:
+    return Draw(
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        seed=seed,
+        choice=choice,
+        position=position,
+    )
+
+
+def chosen(row: NDArray[np.float32], draw: Draw) -> Sample:
+    found = sample(row, draw)
+    assert found is not None
+    return found
+
+
+def draw_many(draw: Draw, draws: int) -> NDArray[np.intp]:
     """How often each token is drawn, over positions and choices."""
     tokens = [
-        sample(LOGITS, params, choice=index % 3, position=index // 3).token
+        chosen(LOGITS, replace(draw, choice=index % 3, position=index // 3)).token
         for index in range(draws)
     ]
     return np.bincount(tokens, minlength=len(LOGITS))
@@ -33,16 +59,16 @@ def chi_square(counts: NDArray[np.intp], probs: NDArray[np.float64]) -> float:
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_draws_follow_the_softmax(temperature: float) -> None:
-    params = SamplingParams(temperature=temperature, seed=3)
+    draw = a_draw(temperature=temperature, seed=3)
     probs = np.exp(log_softmax(LOGITS.astype(np.float64) / temperature))
     # 99.9 % of true samples stay below 24.3 (7 degrees of freedom).
-    assert chi_square(draw_many(params, 6000), probs) < 24.3
+    assert chi_square(draw_many(draw, 6000), probs) < 24.3
 
 
 def test_draws_within_a_mask_follow_the_rest_renormalised() -> None:
     probs = np.exp(log_softmax(LOGITS.astype(np.float64)))
     # 0, 1, 7 are the most likely, ids 1 and 7 being equal.
-    counts = draw_many(SamplingParams(top_k=3, seed=5), 3000)
+    counts = draw_many(a_draw(top_k=3, seed=5), 3000)
     kept = [0, 1, 7]
     assert counts.sum() == counts[kept].sum()
     # 99.9 % below 13.8 (2 degrees of freedom).
@@ -72,22 +98,20 @@ def test_top_p_keeps_the_fewest_that_reach_it(
 def test_a_draw_is_the_same_again_and_its_logprob_is_raw(
     row: NDArray[np.float32], seed: int, choice: int, position: int
 ) -> None:
-    params = SamplingParams(temperature=0.7, top_p=0.9, top_k=5, seed=seed)
-    first = sample(row, params, choice=choice, position=position)
-    assert sample(row.copy(), params, choice=choice, position=position) == first
+    draw = a_draw(0.7, 0.9, 5, seed, choice, position)
+    first = chosen(row, draw)
+    assert sample(row.copy(), draw) == first
     assert first.logprob == log_softmax(row.astype(np.float64))[first.token]
 
 
 @given(logits_rows)
 def test_temperature_zero_is_the_lowest_of_the_most_likely(row: NDArray[np.float32]) -> None:
-    chosen = sample(row, SamplingParams(temperature=0), choice=0, position=0)
-    assert chosen.token == row.tolist().index(row.max())
+    assert chosen(row, a_draw(temperature=0)).token == row.tolist().index(row.max())
 
 
 @given(logits_rows)
 def test_a_tiny_temperature_chooses_among_the_most_likely(row: NDArray[np.float32]) -> None:
-    chosen = sample(row, SamplingParams(temperature=1e-300), choice=0, position=0)
-    assert row[chosen.token] == row.max()
+    assert row[chosen(row, a_draw(temperature=1e-300)).token] == row.max()
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"choice": 1}, {"position": 8}], ids=str)
@@ -112,5 +136,4 @@ def test_a_tokens_noise_does_not_depend_on_the_vocabulary_size() -> None:
 def test_logits_that_are_not_finite_are_refused(bad: float) -> None:
     row = LOGITS.copy()
     row[3] = bad
-    with pytest.raises(NonFiniteLogits, match="position 12"):
-        sample(row, SamplingParams(), choice=0, position=12)
+    assert sample(row, a_draw()) is None

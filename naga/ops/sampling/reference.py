@@ -1,16 +1,9 @@
-"""Logits of one row -> one token, by Gumbel-max; numpy on the CPU, float64, no state.
-
-argmax(log p + Gumbel noise) is a draw from p. The noise is a pure function of (seed, choice,
-position) and of the token id, so a draw depends on nothing else: not on the batch, on earlier draws
-or on whether a request was interrupted. Works on one row at a time for the same reason.
-"""
+"""sample: numpy, float64, no state; one row at a time, so that no row knows of another."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from naga.engine.request import SamplingParams
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.intp]
@@ -18,8 +11,17 @@ Ids = NDArray[np.intp]
 WORD = 2**64
 
 
-class NonFiniteLogits(ValueError):
-    """The model answered NaN or infinity."""
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """How the token at one position of one sequence is chosen."""
+
+    temperature: float
+    """0 chooses the most likely token (the lowest id among equals)."""
+    top_p: float
+    top_k: int | None
+    seed: int
+    choice: int
+    position: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +31,22 @@ class Sample:
     """Under the plain softmax: temperature 1, no masks."""
 
 
-def sample(
-    logits: NDArray[np.float32], params: SamplingParams, *, choice: int, position: int
-) -> Sample:
-    """Choose the token at `position` of its sequence from logits (V,); NonFiniteLogits."""
+def sample(logits: NDArray[np.float32], draw: Draw) -> Sample | None:
+    """A token from logits (V,); None if one of them is NaN or infinite."""
     if not np.isfinite(logits).all():
-        raise NonFiniteLogits(f"the model's logits for position {position} are not finite")
+        return None
     logprobs = log_softmax(logits.astype(np.float64))
-    if params.temperature == 0:
+    if draw.temperature == 0:
         token = int(np.argmax(logprobs))
     else:
         # The maximum is 0 before the division, so a tiny temperature leaves it there and sends
         # the others to -inf.
         with np.errstate(over="ignore"):
-            scaled = (logprobs - logprobs.max()) / params.temperature
-        noise = gumbel_noise(len(scaled), seed=params.seed, choice=choice, position=position)
-        kept = allowed(scaled, top_k=params.top_k, top_p=params.top_p)
+            scaled = (logprobs - logprobs.max()) / draw.temperature
+        noise = gumbel_noise(
+            len(scaled), seed=draw.seed, choice=draw.choice, position=draw.position
+        )
+        kept = allowed(scaled, top_k=draw.top_k, top_p=draw.top_p)
         token = int(kept[np.argmax(scaled[kept] + noise[kept])])
     return Sample(token=token, logprob=float(logprobs[token]))
 

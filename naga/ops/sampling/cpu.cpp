@@ -1,0 +1,57 @@
+// Softmax weights of one row of logits; native/sample.cpp draws from them.
+#include "../../native/kernels.hpp"
+#include "../../native/simd.hpp"
+
+namespace naga {
+namespace NAGA_ISA {
+namespace sampling_detail {
+
+// Lanes beyond `count` hold `rest`.
+inline Floats load_filled(const float* p, int count, float rest) {
+    if (count == Floats::width) return load(p);
+    float lanes[Floats::width];
+    for (int i = 0; i < Floats::width; ++i) lanes[i] = i < count ? p[i] : rest;
+    return load(lanes);
+}
+
+// The largest logit; false if any is NaN or infinite.
+inline bool find_peak(const float* logits, Index count, float& peak) {
+    Floats most = broadcast(logits[0]), unusable = zeros();
+    for_vectors(count, [&](Index i, int some) {
+        Floats x = load_filled(logits + i, some, logits[0]);
+        most = max(x, most);
+        unusable = unusable + x * zeros();  // NaN where x is not finite
+    });
+    peak = largest(most);
+    return sum(unusable) == 0;
+}
+
+bool weigh(const Softmax& softmax, float& peak, double& total) {
+    if (!find_peak(softmax.logits, softmax.count, peak)) return false;
+    // Lanes add up 64 terms in float32 before they go into the total, in one order.
+    constexpr int TERMS = 64;
+    Floats part = zeros();
+    int terms = 0;
+    total = 0;
+    const float far = -std::numeric_limits<float>::infinity();
+    for_vectors(softmax.count, [&](Index i, int some) {
+        Floats below = load_filled(softmax.logits + i, some, far) - broadcast(peak);
+        part = part + exp(below);
+        if (softmax.sharpness != 1) below = below * broadcast(softmax.sharpness);
+        store_some(softmax.weights + i, exp(below), some);
+        if (++terms == TERMS) {
+            total += double(sum(part));
+            part = zeros();
+            terms = 0;
+        }
+    });
+    total += double(sum(part));
+    return true;
+}
+
+}  // namespace sampling_detail
+
+template <class E> void fill_sampling(Kernels& table) { table.weigh = sampling_detail::weigh; }
+
+}  // namespace NAGA_ISA
+}  // namespace naga
