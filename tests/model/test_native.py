@@ -197,10 +197,9 @@ def test_quantised_weights_are_near_and_bitwise_exact(name: str, dtype: str, isa
 
 @pytest.mark.parametrize("group", [64, 128])
 @isas
-def test_groups_of_other_sizes(monkeypatch: pytest.MonkeyPatch, isa: str, group: int) -> None:
-    monkeypatch.setattr("naga.model.native.GROUP", group)
+def test_groups_of_other_sizes(isa: str, group: Group) -> None:
     reference, tokens = served_model("everything", RUNTIMES["bfloat16"]), random_tokens(LENGTH)
-    model = native(reference, "bfloat16", isa, 2, "int8")
+    model = native(reference, "bfloat16", isa, 2, "int8", group)
     found = [
         row_logits(model, make_pool(reference, RUNTIMES["bfloat16"]), tokens, 1, cuts)
         for cuts in ([LENGTH], [1] * LENGTH)
