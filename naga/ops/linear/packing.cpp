@@ -67,7 +67,7 @@ void gather(const E* weight, const Matrix& m, Index panel, Index first, Block& b
 
 // Scales that map the weight of largest size to 127, or with int4 to -8. `final` holds zero or NaN
 // for rows that have no such scale, whose weights become zeros; 1 for all others.
-void plain_scales(Block& block, Lane& scales, Lane& final) {
+inline void plain_scales(Block& block, Lane& scales, Lane& final) {
     Lane most, least, poison;
     for (Index n = 0; n < PANEL; n += LANES) {
         Floats high = zeros(), low = zeros(), zero = zeros();
@@ -96,7 +96,7 @@ inline Floats whole(Floats weights, Floats inverse, const Range& range) {
     return round(bounded);
 }
 
-void round_weights(Block& block, const Lane& scales) {
+inline void round_weights(Block& block, const Lane& scales) {
     for (Index n = 0; n < PANEL; n += LANES) {
         Floats inverse = broadcast(1) / load(scales + n);
         for (Index k = 0; k < block.depth; ++k)
@@ -105,7 +105,7 @@ void round_weights(Block& block, const Lane& scales) {
 }
 
 // For each row the sum of importance · (w - ŵ)².
-void measure(const Block& block, const float* importance, const Lane& scales, Lane& errors) {
+inline void measure(const Block& block, const float* importance, const Lane& scales, Lane& errors) {
     for (Index n = 0; n < PANEL; n += LANES) {
         Floats scale = load(scales + n), inverse = broadcast(1) / scale, total = zeros();
         for (Index k = 0; k < block.depth; ++k) {
@@ -117,7 +117,7 @@ void measure(const Block& block, const float* importance, const Lane& scales, La
     }
 }
 
-void scale_by(const Lane& scales, float factor, Lane& out) {
+inline void scale_by(const Lane& scales, float factor, Lane& out) {
     for (Index n = 0; n < PANEL; n += LANES)
         store(out + n, rounded<bfloat16>(load(scales + n) * broadcast(factor)));
 }
@@ -128,7 +128,7 @@ void scale_by(const Lane& scales, float factor, Lane& out) {
 constexpr int FACTORS = 20;
 constexpr float FIRST_FACTOR = 0.72f, FACTOR_STEP = 0.024f;
 
-void refine(const Block& block, const float* importance, Lane& scales) {
+inline void refine(const Block& block, const float* importance, Lane& scales) {
     Lane plain, candidate, best, errors;
     std::memcpy(plain, scales, sizeof plain);
     measure(block, importance, scales, best);
@@ -153,7 +153,7 @@ inline void add_words(const Block& block, Index k, int shift, std::uint32_t (&wo
         }
 }
 
-void store_group(const Block& block, const Lane& scales, std::uint8_t* out) {
+inline void store_group(const Block& block, const Lane& scales, std::uint8_t* out) {
     bfloat16 stored[PANEL];
     for (Index n = 0; n < PANEL; ++n) stored[n] = to_bfloat16(scales[n]);
     std::memcpy(out, stored, SCALE_BYTES);

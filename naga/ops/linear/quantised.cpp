@@ -22,7 +22,7 @@ using packing_detail::PANEL;
 // block is the half of every plane, a whole cache line.
 constexpr int VECTORS = 2, BLOCKS = int(PANEL) / (VECTORS * Floats::width);
 #if defined(__AVX512F__)
-constexpr int TILE = 6;  // 12 sums, 12 totals, 4 halves of weights, 1 input: 29 of 32 registers
+constexpr int TILE = 6;  // 12 sums, 4 halves of weights, 1 input, and most of 12 totals: 32 registers
 #else
 constexpr int TILE = 4;  // 8 sums, 4 weights, 1 input, 1 product: 14 of 16; totals lie in memory
 #endif
