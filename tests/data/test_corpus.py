@@ -136,7 +136,10 @@ def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
         list(read_documents([tmp_path]))
 
 
-@pytest.mark.parametrize("data", [b"plain", gzip.compress(b'{"text": "x"}' * 99)[:-12]])
+CUT_SHORT = gzip.compress(b'{"text": "x"}' * 99)[:-12]
+
+
+@pytest.mark.parametrize("data", [b"plain", CUT_SHORT], ids=["no gzip", "cut short"])
 def test_a_damaged_archive_is_named(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(data)
     with pytest.raises(ConfigError, match=r"a\.jsonl\.gz: damaged gzip file"):
