@@ -57,7 +57,7 @@ def prefill(
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prompts per second of whole engines, from a prompt to its first token. 预填速度."""
+    """Speed of whole engines from a prompt to its first token. 预填速度."""
     asked = _asked("prefill", model, peers, peer_python, precisions, batch, context)
     asked |= {"rounds": rounds, "new_tokens": 1, "threads": _threads(threads), "seed": seed}
     _compare(asked, markdown, plot, as_json)
@@ -79,7 +79,7 @@ def decode(
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tokens per second of whole engines, after the first token. 解码速度."""
+    """Speed of whole engines after the first token. 解码速度."""
     asked = _asked("decode", model, peers, peer_python, precisions, batch, context)
     asked |= {"rounds": rounds, "new_tokens": new_tokens}
     asked |= {"threads": _threads(threads), "seed": seed}

@@ -10,13 +10,20 @@ that is fast enough.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from rich.console import Console
 
-from naga.bench.engines import EngineMeter, Job, open_contender, our_opening, peer_opening
+from naga.bench.engines import (
+    EngineMeter,
+    Job,
+    open_contender,
+    our_opening,
+    peer_opening,
+    require_room,
+)
 from naga.bench.gguf_files import make_gguf
 from naga.bench.limits import PRODUCTS, Precision
 from naga.bench.machine import describe_machine
@@ -43,14 +50,20 @@ class CompareOptions(Config):
     peer_pythons: tuple[str, ...] = ()
     """NAME=PATH of the interpreters of peers in environments of their own."""
     precisions: tuple[Precision, ...] = Field(min_length=1)
-    batches: tuple[int, ...] = Field(min_length=1)
-    contexts: tuple[int, ...] = Field(min_length=1)
+    batches: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
+    contexts: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     rounds: int = Field(gt=0)
     new_tokens: int = Field(gt=0)
     """Decode: timed tokens of each sequence in a round."""
     threads: int = Field(gt=0)
     seed: int = Field(0, ge=0)
     """Of the random tokens."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.work == "prefill" and not min(self.contexts):
+            raise ValueError("contexts: prefill needs prompts of at least one token")
+        return self
 
 
 def run_compare(options: CompareOptions, command: str, console: Console) -> Report:
@@ -141,9 +154,11 @@ def best_pairs(
 def compare_pair(job: Job, pair: Pair, rounds: Rounds) -> list[Comparison]:
     mine, found, theirs = pair
     label = f"naga {mine} beside {found.peer.name} {theirs}"
+    openings = our_opening(job, mine), peer_opening(job, found, theirs)
+    require_room(job, openings)
     with (
-        open_contender(job, our_opening(job, mine)) as (ours, worker),
-        open_contender(job, peer_opening(job, found, theirs)) as (other, _),
+        open_contender(job, openings[0]) as (ours, worker),
+        open_contender(job, openings[1]) as (other, _),
     ):
         arithmetic = dict.fromkeys((PRODUCTS[mine], PRODUCTS[theirs]))
         meter = EngineMeter(worker=worker, arithmetic=tuple(arithmetic))

@@ -4,7 +4,7 @@ Each is opened with room for a job's longest and widest case, and ends with its 
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from naga.bench.limits import (
     Rates,
     decode_bytes,
     prefill_flops,
+    weight_bytes,
 )
 from naga.bench.ours import USUAL, extra_tokens
 from naga.bench.peers import Installed
@@ -29,7 +30,11 @@ from naga.bench.rounds import Case, Contender, Name
 from naga.bench.sequences import InferenceSide, RemoteSequences
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
+from naga.engine.memory import read_memory, size
 from naga.model.account import account
+
+# Tokens of a step that leaves no expert out.
+EVERY_EXPERT = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +128,20 @@ def peer_opening(job: Job, found: Installed, precision: Precision) -> Opening:
         arguments={"threads": job.threads, **settings},
         bits=found.peer.bits[precision],
     )
+
+
+def require_room(job: Job, openings: Iterable[Opening]) -> None:
+    """ConfigError where the weights of all do not fit into memory together, with the numbers."""
+    needs = {
+        opening.name: weight_bytes(job.config, opening.bits, EVERY_EXPERT) for opening in openings
+    }
+    available = read_memory().available
+    if sum(needs.values()) > available:
+        listed = ", ".join(f"{name} {size(int(need))}" for name, need in needs.items())
+        raise ConfigError(
+            f"{job.model}: weights of both sides need more memory than the {size(available)} that "
+            f"are available ({listed}); take smaller precisions or a smaller model"
+        )
 
 
 @contextmanager

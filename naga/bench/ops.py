@@ -18,6 +18,7 @@ import torch
 from rich.table import Table
 
 from naga import __version__
+from naga.bench.engines import EVERY_EXPERT
 from naga.bench.limits import (
     NAGA_BITS,
     PRODUCTS,
@@ -77,9 +78,10 @@ class OpsReport:
         return json.dumps({"schema": "naga.bench.ops.1", **asdict(self)}, indent=1)
 
     def table(self) -> Table:
-        table = Table(title=f"{self.model}: layers by kind")
+        title = f"{self.model}: layers by kind"
+        table = Table(title=title, box=None, pad_edge=False, padding=(0, 1, 0, 0))
         for heading in HEADINGS:
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", no_wrap=True)
         for row in self.rows:
             table.add_row(*_cells(row))
         return table
@@ -254,8 +256,7 @@ def plan_config(config: ModelConfig, letter: str, precision: Precision) -> Model
     without = {name: None for name in SECTIONS.values() if name != SECTIONS[letter]}
     changes = {**without, "vocab_size": SMALL_VOCABULARY, "tie_embeddings": True}
     one = config.model_copy(update={**changes, "pattern": letter})
-    # As many tokens as there can be: all experts.
-    layer = weight_bytes(one, NAGA_BITS[precision], batch=1 << 20)
+    layer = weight_bytes(one, NAGA_BITS[precision], EVERY_EXPERT)
     wanted = min(config.count(letter), -(-BEYOND_CACHES // int(layer)))
     return one.model_copy(update={"pattern": letter * wanted})
 

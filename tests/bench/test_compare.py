@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from naga.bench import engines
 from naga.bench.compare import CompareOptions, best_pairs, cases_of, plan_pairs, run_compare
 from naga.bench.limits import Precision
 from naga.bench.peers import PEERS, Installed
@@ -16,6 +17,7 @@ from naga.bench.rounds import Case, Comparison, Name, Times
 from naga.cli import main
 from naga.config.base import ConfigError
 from naga.config.load import parse_config
+from naga.engine.memory import SystemMemory
 
 LLAMA, TRANSFORMERS, VLLM = (
     Installed(peer=peer, python=Path(sys.executable), version="1") for peer in PEERS.values()
@@ -140,6 +142,26 @@ def test_mistakes_are_refused_before_anything_is_measured(checkpoints: dict[str,
     fitting = {"model": model, "contexts": [8]}
     assert "peer 'lama': unknown" in refused(**fitting, peers=["lama"])
     assert "llama.cpp is not installed for" in refused(**fitting, peers=["llama.cpp"])
+
+
+def test_prompts_of_no_token_and_batches_of_none_are_refused() -> None:
+    for changes, message in (
+        ({"contexts": [512, 0]}, "prefill needs prompts of at least one token"),
+        ({"batches": [0]}, "batches.0: Input should be greater than 0"),
+        ({"precisions": ["int2"]}, "precisions.0: Input should be 'f32', 'bf16'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            options(**changes)
+
+
+def test_two_models_that_do_not_fit_are_refused_with_the_numbers(
+    checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = SystemMemory(total=9, available=9, limit=None, swap_total=0, swap_free=0)
+    monkeypatch.setattr(engines, "read_memory", lambda: memory)
+    message = refused(model=str(checkpoints["nemotron_h"]), contexts=[8], peers=["transformers"])
+    assert "weights of both sides need more memory than the 0.00 GB that are available" in message
+    assert "(naga bf16 0.00 GB, transformers bf16 0.00 GB)" in message
 
 
 def test_a_model_that_the_peer_does_not_open_is_one_line(checkpoints: dict[str, Path]) -> None:

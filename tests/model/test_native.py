@@ -4,6 +4,7 @@ The same stated tolerances as HybridLM's row form (test_lm.py); every instructio
 processor has.
 """
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
@@ -29,7 +30,7 @@ from model.tiny import (
 )
 from naga import _cpu
 from naga.config.model import ModelConfig
-from naga.config.quantisation import Quantisation
+from naga.config.quantisation import Group, Quantisation, Weights
 from naga.model.init import initialize
 from naga.model.lm import HybridLM
 from naga.model.native import NativeModel
@@ -40,10 +41,19 @@ LENGTH = 40
 names = pytest.mark.parametrize("name", CONFIGS)
 dtypes = pytest.mark.parametrize("dtype", RUNTIMES)
 isas = pytest.mark.parametrize("isa", ISAS)
+quantised = pytest.mark.parametrize("weights", ["int8", "int4"])
 
 
-def native(model: HybridLM, dtype: str, isa: str = ISAS[-1], threads: int = 1) -> NativeModel:
-    return NativeModel.of(model, RUNTIMES[dtype].dtype, threads, isa)
+def native(
+    model: HybridLM,
+    dtype: str,
+    isa: str = ISAS[-1],
+    threads: int = 1,
+    weights: Weights | None = None,
+    group: Group = 32,
+) -> NativeModel:
+    quantisation = None if weights is None else Quantisation(format=weights, group=group)
+    return NativeModel.of(model, RUNTIMES[dtype].dtype, threads, isa, quantisation)
 
 
 @isas
@@ -81,6 +91,7 @@ def memories(pool: StatePool) -> tuple[Tensor, ...]:
 @given(
     lengths=st.lists(st.integers(1, 45), min_size=1, max_size=4),
     threads=st.integers(1, 3),
+    weights=st.sampled_from([None, "int8", "int4"]),
     choice=st.randoms(),
     data=st.data(),
 )
@@ -95,12 +106,14 @@ def test_any_schedule_on_any_threads_gives_the_bits_of_each_alone(
     dtype: str,
     lengths: list[int],
     threads: int,
+    weights: Weights | None,
     choice: Random,
     data: st.DataObject,
 ) -> None:
     runtime = RUNTIMES[dtype]
     reference = served_model(name, runtime)
-    single, model = native(reference, dtype, isa), native(reference, dtype, isa, threads)
+    single = native(reference, dtype, isa, 1, weights)
+    model = native(reference, dtype, isa, threads, weights)
     texts = [random_tokens(length, seed) for seed, length in enumerate(lengths)]
     pools = [make_pool(reference, runtime) for _ in texts]
     alone = [row_logits(single, pool, t, 0, [len(t)]) for pool, t in zip(pools, texts, strict=True)]
@@ -156,11 +169,16 @@ def logits_of(
     return torch.cat(rows)
 
 
+def typical_distance(found: Tensor, expected: Tensor) -> float:
+    """Of the median token: rounding tips a router's choice now and then."""
+    return ((found.double() - expected).norm(dim=1) / expected.norm(dim=1)).median().item()
+
+
 @isas
 @dtypes
 @pytest.mark.parametrize("name", ["-", "E, sigmoid, shared", "M", "*", "everything", "pairs"])
 def test_quantised_weights_are_near_and_bitwise_exact(name: str, dtype: str, isa: str) -> None:
-    """int8 within 0.06 of the exact logits by norm, int4 within 0.45; any cut, any threads."""
+    """int8 within 0.06 of the exact logits by norm, int4 within 0.4; any cut, any threads."""
     reference, tokens = served_model(name, RUNTIMES[dtype]), random_tokens(LENGTH)
     exact = exact_logits(name, tokens)
     distances = {}
@@ -172,9 +190,149 @@ def test_quantised_weights_are_near_and_bitwise_exact(name: str, dtype: str, isa
             pool = make_pool(reference, RUNTIMES[dtype])
             found.append(row_logits(model, pool, tokens, 1, cuts))
         assert found[0].equal(found[1])
-        distances[weights] = distance(found[0], exact)
+        distances[weights] = typical_distance(found[0], exact)
     assert 0 < distances["int8"] < 0.06
-    assert distances["int8"] < distances["int4"] < 0.45
+    assert distances["int8"] < distances["int4"] < 0.4
+
+
+@pytest.mark.parametrize("group", [64, 128])
+@isas
+def test_groups_of_other_sizes(isa: str, group: Group) -> None:
+    reference, tokens = served_model("everything", RUNTIMES["bfloat16"]), random_tokens(LENGTH)
+    model = native(reference, "bfloat16", isa, 2, "int8", group)
+    found = [
+        row_logits(model, make_pool(reference, RUNTIMES["bfloat16"]), tokens, 1, cuts)
+        for cuts in ([LENGTH], [1] * LENGTH)
+    ]
+    assert found[0].equal(found[1])
+    assert 0 < typical_distance(found[0], exact_logits("everything", tokens)) < 0.06
+
+
+def packed(weights: Weights, name: str, weight: Tensor) -> Tensor:
+    """As NativeModel packs it: uint8 (bytes,), of experts (E, bytes), at an odd address."""
+    head = name in ("embed.weight", "head.weight")
+    format_ = _cpu.Format.int4 if weights == "int4" and not head else _cpu.Format.int8
+    size = _cpu.packed_bytes(*weight.shape[-2:], format_, 32)
+    out = torch.empty(weight[..., 0, 0].numel() * size + 1, dtype=torch.uint8)[1:].view(-1, size)
+    for part, to in zip(weight.contiguous().view(-1, *weight.shape[-2:]), out, strict=True):
+        _cpu.pack(part.contiguous(), format_, 32, None, to)
+    return out if weight.dim() == 3 else out[0]
+
+
+@quantised
+@isas
+def test_packed_weights_used_where_they_lie_give_the_bits_of_loaded_ones(
+    isa: str, weights: Weights
+) -> None:
+    runtime, tokens = RUNTIMES["bfloat16"], random_tokens(20)
+    old, new = (served_model("everything", runtime, seed) for seed in (1, 2))
+
+    def logits(model: NativeModel) -> Tensor:
+        return row_logits(model, make_pool(new, runtime), tokens, 1, [9, 11])
+
+    model = native(old, "bfloat16", isa, 2, weights)
+    before, tensors = logits(model), dict(new.state_dict())
+    adopted = {}
+    for name, shape, kind in model._plan.tensors():
+        weight = tensors.pop(name)
+        assert shape == tuple(weight.shape)
+        if kind == "vector":
+            model._plan.load(name, weight)
+        else:
+            value = weight if name not in ("embed.weight", "head.weight") else weight.bfloat16()
+            adopted[name] = packed(weights, name, value)
+            model._plan.adopt(name, adopted[name])
+    assert not tensors
+    assert logits(model).equal(logits(native(new, "bfloat16", isa, 1, weights)))
+    bytes_before = {name: array.clone() for name, array in adopted.items()}
+    model.load(old.state_dict().items())
+    assert logits(model).equal(before)
+    assert all(bytes_before[name].equal(array) for name, array in adopted.items())
+
+
+def test_packed_weights_are_kept_alive_as_long_as_they_are_used() -> None:
+    reference = served_model("-", RUNTIMES["bfloat16"])
+    model, name = native(reference, "bfloat16", weights="int4"), "layers.0.mixer.up.weight"
+    weight = reference.state_dict()[name]
+    for let_go in (
+        lambda: model._plan.load(name, weight),
+        lambda: model._plan.adopt(name, packed("int4", name, weight)),
+        lambda: model.__dict__.clear(),
+    ):
+        array = packed("int4", name, weight).numpy()
+        model._plan.adopt(name, array)
+        alive = weakref.ref(array)
+        del array
+        assert alive() is not None
+        let_go()
+        assert alive() is None
+
+
+def test_importance_chooses_scales_at_load() -> None:
+    reference = served_model("-", RUNTIMES["bfloat16"])
+    model, name = native(reference, "bfloat16", weights="int4"), "layers.0.mixer.up.weight"
+    weight, tokens = reference.state_dict()[name], random_tokens(9)
+    importance = torch.linspace(-4, 4, weight.shape[1]).exp()
+
+    def logits() -> Tensor:
+        return row_logits(model, make_pool(reference, RUNTIMES["bfloat16"]), tokens, 0, [9])
+
+    plain = logits()
+    model._plan.load(name, weight, importance)
+    refined = logits()
+    bytes_ = packed("int4", name, weight)
+    _cpu.pack(weight, _cpu.Format.int4, 32, importance, bytes_)
+    model._plan.adopt(name, bytes_)
+    assert logits().equal(refined) and not refined.equal(plain)
+
+
+def test_either_dtype_is_packed() -> None:
+    """From float32, weights are rounded once."""
+    reference = served_model("-", RUNTIMES["float32"])
+    model, name = native(reference, "bfloat16", weights="int8"), "layers.0.mixer.up.weight"
+    weight, pool = reference.state_dict()[name], make_pool(reference, RUNTIMES["bfloat16"])
+    assert weight.dtype == torch.float32
+    model._plan.load(name, weight)
+    found = row_logits(model, pool, random_tokens(9), 0, [9])
+    model._plan.adopt(name, packed("int8", name, weight))
+    assert found.equal(row_logits(model, pool, random_tokens(9), 0, [9]))
+
+
+@pytest.mark.parametrize("weights", [None, "int8", "int4"])
+@pytest.mark.parametrize("name", ["everything", "pairs"])
+def test_tensors_and_bytes_of_a_plan(name: str, weights: Weights | None) -> None:
+    reference = served_model(name, RUNTIMES["bfloat16"])
+    plan = native(reference, "bfloat16", threads=2, weights=weights)._plan
+    found = {key: (shape, kind) for key, shape, kind in plan.tensors()}
+    tensors = reference.state_dict()
+    assert {key: tuple(w.shape) for key, w in tensors.items()} == {
+        key: shape for key, (shape, _) in found.items()
+    }
+    for key, (shape, kind) in found.items():
+        assert (kind == "experts") == (key.split(".")[-2] == "experts") == (len(shape) == 3)
+        assert kind != "vector" or "proj" not in key
+    assert {kind for _, kind in found.values()} == {"matrix", "experts", "vector"}
+    matrices = sum(w.numel() for key, w in tensors.items() if found[key][1] != "vector")
+    least = {None: 2, "int8": 1, "int4": 0.5}[weights] * matrices
+    assert plan.read_weights() == plan.weight_bytes > least
+
+
+@quantised
+@isas
+def test_a_token_that_is_not_finite_stays_with_its_own_text(isa: str, weights: Weights) -> None:
+    runtime = RUNTIMES["bfloat16"]
+    reference = served_model("everything", runtime)
+    clean, bad = random_tokens(12) % 60, random_tokens(12) % 60
+    bad[5] = 60
+    model, pool = native(reference, "bfloat16", isa, 1, weights), make_pool(reference, runtime)
+    expected = row_logits(model, pool, clean, 1, [12])
+    for value in (torch.nan, torch.inf):
+        reference.state_dict()["embed.weight"][60, 3] = value
+        model = native(reference, "bfloat16", isa, 1, weights)
+        pool = make_pool(reference, runtime)
+        found = row_logits(model, pool, bad, 2, [3, 1, 1, 7])
+        assert found[:5].isfinite().all() and found[5:].isnan().all()
+        assert row_logits(model, pool, clean, 1, [12]).equal(expected)
 
 
 def test_new_weights_go_into_the_same_buffers() -> None:
@@ -209,3 +367,45 @@ def test_wrong_arrays_are_refused_by_name() -> None:
         plan.step(torch.tensor([3, 4]), place([2], [PAGE - 1], [1], [[0]], "cpu"), pool)
     with pytest.raises(ValueError, match="ssm: has another shape"):
         plan.step(torch.tensor([3, 4]), batch, replace(pool, ssm=pool.ssm[:, :, :1].clone()))
+    apart = pool.ssm.repeat_interleave(2, dim=-1)[..., ::2]
+    with pytest.raises(ValueError, match="ssm: must be contiguous"):
+        plan.step(torch.tensor([3, 4]), batch, replace(pool, ssm=apart))
+    with pytest.raises(ValueError, match=r"layers.0.norm.weight: is not quantised here"):
+        plan._plan.load("layers.0.norm.weight", torch.ones(24), torch.ones(24))
+    with pytest.raises(ValueError, match=r"head.weight: is not quantised here"):
+        plan._plan.adopt("head.weight", torch.zeros(64, dtype=torch.uint8))
+
+
+def test_wrong_packed_weights_are_refused_by_name() -> None:
+    reference = served_model("everything", RUNTIMES["bfloat16"])
+    model = native(reference, "bfloat16", weights="int8")
+    head, experts = "head.weight", "layers.1.mixer.experts.up"
+    weight = reference.state_dict()[experts]
+    right = packed("int8", experts, weight)
+    whole = tuple(right.shape)
+    cases = [
+        ("nonsense", right, "nonsense: not a tensor of this model"),
+        ("norm.weight", right, "norm.weight: is not quantised here"),
+        (head, right[0][:-64].clone(), r"head.weight: packed, it is \(2176,\) bytes, not \("),
+        (experts, right[1:], rf"experts.up: packed, it is \({whole[0]}, {whole[1]}\) bytes, not"),
+        (experts, right.view(-1), "experts.up: packed, it is"),
+        (experts, right.float(), "experts.up: packed, it must be uint8"),
+        (experts, right.repeat(1, 2)[:, ::2], "experts.up: must be contiguous"),
+    ]
+    for name, array, message in cases:
+        with pytest.raises(ValueError, match=message):
+            model._plan.adopt(name, array)
+    with pytest.raises(ValueError, match="importance: must have a number for each column"):
+        model._plan.load(experts, weight, torch.ones(weight.shape[1]))
+
+
+def test_a_plan_without_its_weights_computes_nothing() -> None:
+    config = _cpu.PlanConfig()
+    config.layers, config.vocab_size, config.hidden_dim = "", 8, 4
+    plan = _cpu.Plan(config, ISAS[-1], "float32", 1)
+    assert plan.read_weights() == plan.weight_bytes
+    with pytest.raises(ValueError, match=r"norm.weight: was never loaded"):
+        plan.logits(torch.ones(1, 4), torch.empty(1, 8))
+    config.format, config.group = _cpu.Format.int8, 48
+    with pytest.raises(ValueError, match="group: use 32, 64 or 128"):
+        _cpu.Plan(config, ISAS[-1], "float32", 1)

@@ -15,12 +15,10 @@ struct Model {
 
     Model(Element element, bool plain);
     Values get(const std::string& name) const { return tensors.at(name).values(); }
-    std::vector<Index> shape(const std::string& name) const { return shapes.at(name); }
     // (T, vocabulary) of one sequence
     Values logits(const std::vector<Index>& tokens) const;
 
   private:
-    std::map<std::string, std::vector<Index>> shapes;
     void add(const std::string& name, Element type, std::vector<Index> shape, double middle = 0);
     void add_layer(char kind, const std::string& prefix, Element element);
     Values mamba(const std::string& prefix, const Values& x) const;
@@ -74,7 +72,6 @@ inline void Model::add(const std::string& name, Element type, std::vector<Index>
     for (Index n : shape) rows *= n;
     Array& array = tensors.try_emplace(name, type, rows / columns, columns).first->second;
     array.fill(middle ? 0.2 : 1.5 / std::sqrt(double(columns)), middle);
-    shapes[name] = shape;
 }
 
 inline void Model::add_layer(char kind, const std::string& prefix, Element element) {

@@ -32,29 +32,51 @@ constexpr Index STEP = 32;
 template <int ROWS> using Totals = Floats[BLOCKS][ROWS][VECTORS];
 template <int ROWS> using Tile = Sums[ROWS][VECTORS];
 
-template <class E>
-void quantise_group(const E* x, Index count, Index group, std::int8_t* values, float& scale,
-                    std::int32_t& total) {
+template <class E> inline float peak_of(const E* x, Index count) {
     Floats peaks = zeros();
     for_vectors(count, [&](Index k, int lanes) {
         Floats some = load_some(x + k, lanes);
         peaks = max(max(some, zeros() - some), peaks);
     });
-    const float peak = largest(peaks);
-    // Below, 127 / peak would be infinite: such a group is zero. So is an infinite one; but zero
-    // times what is not finite is NaN, and so is the sum of all.
-    const Floats inverse = broadcast(peak > packing_detail::LEAST ? 127 / peak : 0);
-    Floats sums = zeros();
+    return largest(peaks);
+}
+
+// Whole numbers of one group, and their sum: NaN if any was.
+template <class E>
+inline float round_group(const E* x, Index count, Index group, float inverse, std::int8_t* values) {
+    Floats factor = broadcast(inverse), sums = zeros();
     if (count < group) std::memset(values, 0, std::size_t(group));
     for_vectors(count, [&](Index k, int lanes) {
-        Floats whole = round(load_some(x + k, lanes) * inverse);
+        Floats whole = round(load_some(x + k, lanes) * factor);
         sums = sums + whole;
         store_bytes(values + k, whole);
     });
-    const float found = sum(sums);
-    const bool finite = found == found;
-    scale = finite ? peak / 127 : std::numeric_limits<float>::quiet_NaN();
-    total = finite ? -128 * std::int32_t(found) : 0;
+    return sum(sums);
+}
+
+// Groups [first, last) of one row: all peaks, then all divisions, then all roundings, since each
+// of them waits long for its own result.
+constexpr Index GROUPS = 16;
+
+template <class E>
+void quantise_groups(const E* x, Index columns, Index group, Index first, Index last,
+                     std::int8_t* values, float* scales, std::int32_t* totals) {
+    float inverses[GROUPS] = {}, peaks[GROUPS] = {};
+    auto count = [&](Index g) {
+        return columns - g * group < group ? columns - g * group : group;
+    };
+    for (Index g = first; g < last; ++g) peaks[g - first] = peak_of(x + g * group, count(g));
+    // Below LEAST 127 / peak would be infinite: such a group is zero. So is one with an infinity;
+    // but zero times what is not finite is NaN, and so is then the sum of all.
+    for (Index i = 0; i < GROUPS; ++i)
+        inverses[i] = peaks[i] > packing_detail::LEAST ? 127 / peaks[i] : 0;
+    for (Index g = first; g < last; ++g) {
+        float total = round_group(x + g * group, count(g), group, inverses[g - first],
+                                  values + g * group);
+        bool finite = total == total;
+        scales[g] = finite ? peaks[g - first] / 127 : std::numeric_limits<float>::quiet_NaN();
+        totals[g] = finite ? -128 * std::int32_t(total) : 0;
+    }
 }
 
 template <class E>
@@ -62,12 +84,11 @@ void quantise(const void* x, Index x_stride, Index columns, Index group, Index f
               const Quantised& out) {
     const Index groups = packing_detail::divide_up(columns, group);
     for (Index row = first; row < last; ++row)
-        for (Index g = 0; g < groups; ++g) {
-            Index left = columns - g * group, at = row * groups + g;
-            quantise_group(static_cast<const E*>(x) + row * x_stride + g * group,
-                           left < group ? left : group, group, out.values + at * group,
-                           out.scales[at], out.totals[at]);
-        }
+        for (Index g = 0; g < groups; g += GROUPS)
+            quantise_groups(static_cast<const E*>(x) + row * x_stride, columns, group, g,
+                            g + GROUPS < groups ? g + GROUPS : groups,
+                            out.values + row * groups * group, out.scales + row * groups,
+                            out.totals + row * groups);
 }
 
 // Adds STEP of K to one block of sums: `planes` at the block's first column, rows of x by `stride`.
