@@ -211,7 +211,7 @@ def test_nobody_takes_packed_bytes_for_weights(source: Path, tmp_path: Path) -> 
     convert(source, out, INT8)
     with pytest.raises(ValueError, match="model type `naga`"):
         AutoModelForCausalLM.from_pretrained(out)
-    with pytest.raises(ConfigError, match=r"out: its weights are quantised \(int8g128\)"):
+    with pytest.raises(ConfigError, match=rf"out: its weights are quantised \({INT8}\)"):
         load_model(out, tiny.RUNTIME)
     with pytest.raises(ConfigError, match="source: its weights are not quantised; naga convert"):
         PackedModel(source)
@@ -246,7 +246,7 @@ def test_mistakes_are_named_and_leave_nothing(source: Path, text: Path, tmp_path
     assert refused(source, text) == f"{text}: exists already; give a new folder"
     convert(source, out, INT8)
     assert refused(out, tmp_path / "again") == (
-        f"{out}: is quantised already (int8g128); convert the original"
+        f"{out}: is quantised already ({INT8}); convert the original"
     )
     (source / "tokenizer.json").unlink()
     assert "tokenizer.json: no such file" in refused(source, tmp_path / "again", text)

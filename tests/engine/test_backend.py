@@ -24,6 +24,8 @@ from naga.model.native import NativeModel, best_isa
 from naga.model.state import StatePool, place
 from naga.runtime import Runtime, make_runtime
 
+INT8 = Quantisation(format="int8")
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
@@ -136,7 +138,7 @@ def test_native_kernels_for_another_device_are_refused(
 @pytest.mark.parametrize(
     ("folder", "config", "message"),
     [
-        ("float32-int8", {"backend": "reference"}, "are quantised (int8g128), for the native"),
+        ("float32-int8", {"backend": "reference"}, f"quantised ({INT8}), for the native"),
         ("float32-int8", {"weights": "int4"}, "weights are int8 already, not int4; use the"),
         ("float32-int4", {"weights": "int8"}, "weights are int4 already, not int8; use the"),
         ("float32", {"weights": "int8", "backend": "reference"}, "weights int8: for the native"),
