@@ -319,10 +319,10 @@ def test_a_converted_checkpoint_answers_as_one_quantised_at_load(
 def test_convert_calibrates_on_a_text(naga: Run, checkpoint: Path, tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("The tenant shall pay the rent. 甲方应当支付租金。\n" * 30, encoding="utf-8")
-    flags = ("--quantize=int8", "--group=128", "--calibrate", text)
+    flags = ("--quantize=int8", "--group=64", "--calibrate", text)
     result = naga("convert", checkpoint, "--out", tmp_path / "a", *flags)
     assert (result.code, result.err) == (0, "")
-    assert result.out.startswith(f"{tmp_path / 'a'}: int8g128, 0.1 MB -> ")
+    assert result.out.startswith(f"{tmp_path / 'a'}: int8g64, 0.1 MB -> 0.1 MB")
     found = json.loads(naga("convert", checkpoint, "--out", tmp_path / "b", *flags, "--json").out)
     assert found["calibrated_on"] == "notes.txt" and found["calibration_tokens"] >= 256
     text.write_text("short")

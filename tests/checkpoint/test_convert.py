@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from checkpoint import tiny
 from naga import _cpu
 from naga.checkpoint import convert as module
+from naga.checkpoint.calibrate import calibrate, read_calibration
 from naga.checkpoint.config import read_dtype, read_model_config, read_quantisation
 from naga.checkpoint.convert import convert
 from naga.checkpoint.load import StoredModel, load_model
@@ -145,8 +146,7 @@ def test_matrices_are_packed_on_lines_and_the_rest_is_float32(
         for name, found in load_file(file).items():
             left.remove(name)
             if found.dtype == torch.uint8:
-                quantisation = INT8 if name in ("embed.weight", "head.weight") else INT4
-                assert found.equal(pack_weight(name, state[name], quantisation, None)), name
+                assert found.equal(pack_weight(name, state[name], INT4, None)), name
             else:
                 assert found.equal(state[name]), name
     assert not left
@@ -158,7 +158,37 @@ def test_matrices_are_packed_on_lines_and_the_rest_is_float32(
     assert all(tensors[name].data_ptr() % LINE == 0 for name in tensors.keys() - wide)
 
 
-def test_calibration_lowers_the_weighed_error_and_leaves_the_head(
+def weighed_errors(source: Path, out: Path, importance: dict[str, Tensor]) -> dict[str, float]:
+    """Of each matrix the sum of importance times squared error."""
+    stored, packed, errors = StoredModel(source), PackedModel(out), {}
+    group, native = packed.quantisation.group, _cpu.Format.int4
+    tensors = dict(packed.tensors())
+    for name, weighs in importance.items():
+        weight = stored.read(name).float()
+        rounded = torch.empty_like(weight).view(-1, *weight.shape[-2:])
+        for part, target in zip(tensors[name].view(len(rounded), -1), rounded, strict=True):
+            _cpu.unpack(part, *target.shape, native, group, target)
+        squares = (weight - rounded.view(weight.shape)).square()
+        errors[name] = float((weighs.unsqueeze(-2) * squares).sum())
+    return errors
+
+
+def test_calibration_spends_the_error_where_activations_are_small(
+    source: Path, text: Path, tmp_path: Path
+) -> None:
+    stored = StoredModel(source)
+    windows = read_calibration(text, Tokenizer.load(source), stored.config)
+    importance = calibrate(stored, windows)
+    for name, given in (("nearest", None), ("weighed", text)):
+        convert(source, tmp_path / name, INT4, given)
+    nearest, weighed = (
+        weighed_errors(source, tmp_path / name, importance) for name in ("nearest", "weighed")
+    )
+    for name, error in nearest.items():
+        assert weighed[name] < 0.9 * error, name
+
+
+def test_calibration_changes_what_is_in_layers_and_leaves_the_head(
     source: Path, text: Path, tmp_path: Path
 ) -> None:
     convert(source, tmp_path / "nearest", INT4)
@@ -181,7 +211,7 @@ def test_nobody_takes_packed_bytes_for_weights(source: Path, tmp_path: Path) -> 
     convert(source, out, INT8)
     with pytest.raises(ValueError, match="model type `naga`"):
         AutoModelForCausalLM.from_pretrained(out)
-    with pytest.raises(ConfigError, match=r"out: its weights are quantised \(int8g32\)"):
+    with pytest.raises(ConfigError, match=rf"out: its weights are quantised \({INT8}\)"):
         load_model(out, tiny.RUNTIME)
     with pytest.raises(ConfigError, match="source: its weights are not quantised; naga convert"):
         PackedModel(source)
@@ -216,7 +246,7 @@ def test_mistakes_are_named_and_leave_nothing(source: Path, text: Path, tmp_path
     assert refused(source, text) == f"{text}: exists already; give a new folder"
     convert(source, out, INT8)
     assert refused(out, tmp_path / "again") == (
-        f"{out}: is quantised already (int8g32); convert the original"
+        f"{out}: is quantised already ({INT8}); convert the original"
     )
     (source / "tokenizer.json").unlink()
     assert "tokenizer.json: no such file" in refused(source, tmp_path / "again", text)
@@ -290,8 +320,8 @@ def test_damage_is_named(source: Path, tmp_path: Path) -> None:
     edit(out, lambda tensors: tensors.update({"embed.weight": torch.zeros(64, dtype=torch.uint8)}))
     assert "tensor embed.weight has shape (64,), the config says" in damaged(out)
     fresh()
-    edit(out, lambda tensors: tensors.update({"norm.weight": torch.zeros(32).bfloat16()}))
-    assert "tensor norm.weight is BF16; naga reads F32" in damaged(out)
+    edit(out, lambda tensors: tensors.update({"embed.weight": tensors["embed.weight"].char()}))
+    assert "tensor embed.weight is I8; naga reads U8" in damaged(out)
     fresh()
     file.write_bytes(file.read_bytes()[:-1])
     assert damaged(out).startswith(f"{file}: not a complete safetensors file")

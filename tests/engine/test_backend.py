@@ -24,6 +24,8 @@ from naga.model.native import NativeModel, best_isa
 from naga.model.state import StatePool, place
 from naga.runtime import Runtime, make_runtime
 
+INT8 = Quantisation(format="int8")
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
@@ -108,7 +110,7 @@ def test_quantised_at_load_in_memory_and_converted_are_one(
 ) -> None:
     asked, runtime = EngineConfig(weights=weights), make_runtime("cpu", dtype)
     at_load = load_backend(folders[dtype], asked)
-    assert str(at_load.numerics) == f"native-{best_isa()}-{dtype}-{weights}g32"
+    assert str(at_load.numerics) == f"native-{best_isa()}-{dtype}-{Quantisation(format=weights)}"
     expected = logits(at_load)
     assert not expected.equal(logits(load_backend(folders[dtype], EngineConfig())))
     in_memory = make_backend(load_model(folders[dtype], runtime), asked, runtime)
@@ -136,7 +138,7 @@ def test_native_kernels_for_another_device_are_refused(
 @pytest.mark.parametrize(
     ("folder", "config", "message"),
     [
-        ("float32-int8", {"backend": "reference"}, "are quantised (int8g32), for the native"),
+        ("float32-int8", {"backend": "reference"}, f"quantised ({INT8}), for the native"),
         ("float32-int8", {"weights": "int4"}, "weights are int8 already, not int4; use the"),
         ("float32-int4", {"weights": "int8"}, "weights are int4 already, not int8; use the"),
         ("float32", {"weights": "int8", "backend": "reference"}, "weights int8: for the native"),
