@@ -39,6 +39,10 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Default: as torch has 
 Seed = Annotated[int, typer.Option(help="Of the random tokens. 随机种子")]
 Markdown = Annotated[Path | None, typer.Option(help="Write a page here. 输出页面")]
 Plot = Annotated[Path | None, typer.Option(help="Draw bars (.png) here. 输出图")]
+KvOption = Annotated[
+    Literal["int8"] | None,
+    typer.Option("--kv", help="Keys and values of naga and llama.cpp in int8. 键值缓存精度"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON. 输出 JSON")]
 
 
@@ -73,6 +77,7 @@ def decode(
     context: Annotated[str, typer.Option(help="Tokens before them, e.g. 0,16384. 上下文")] = "0",
     rounds: Rounds = 15,
     new_tokens: Annotated[int, typer.Option(min=1, help="Timed in a round. 每轮词元数")] = 32,
+    kv: KvOption = None,
     threads: Threads = None,
     seed: Seed = 0,
     markdown: Markdown = None,
@@ -81,7 +86,7 @@ def decode(
 ) -> None:
     """Speed of whole engines after the first token. 解码速度."""
     asked = _asked("decode", model, peers, peer_python, precisions, batch, context)
-    asked |= {"rounds": rounds, "new_tokens": new_tokens}
+    asked |= {"rounds": rounds, "new_tokens": new_tokens, "kv": kv}
     asked |= {"threads": _threads(threads), "seed": seed}
     _compare(asked, markdown, plot, as_json)
 
@@ -130,6 +135,7 @@ def memory(
     peers: Peers = "",
     peer_python: Pythons = None,
     context: Annotated[int, typer.Option(min=1, help="Of a conversation. 对话长度")] = 32_768,
+    kv: KvOption = None,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -141,7 +147,7 @@ def memory(
     found = find_peers(_split(peers), peer_python or [])
     if any(one.peer.name == "llama.cpp" for one in found):
         make_gguf(model, "bf16", Console(stderr=True))
-    _print(measure_resident(model, found, context, _threads(threads)), as_json)
+    _print(measure_resident(model, found, context, _threads(threads), kv), as_json)
 
 
 @app.command()

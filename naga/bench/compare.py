@@ -25,7 +25,7 @@ from naga.bench.engines import (
     require_room,
 )
 from naga.bench.gguf_files import make_gguf
-from naga.bench.limits import PRODUCTS, Precision
+from naga.bench.limits import PRODUCTS, Kv, Precision
 from naga.bench.machine import describe_machine
 from naga.bench.peers import Installed, find_peers
 from naga.bench.report import Report, describe_subject
@@ -52,6 +52,8 @@ class CompareOptions(Config):
     precisions: tuple[Precision, ...] = Field(min_length=1)
     batches: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
     contexts: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    kv: Kv | None = None
+    """Keys and values in int8: naga's, and llama.cpp's in q8_0."""
     rounds: int = Field(gt=0)
     new_tokens: int = Field(gt=0)
     """Decode: timed tokens of each sequence in a round."""
@@ -78,6 +80,7 @@ def run_compare(options: CompareOptions, command: str, console: Console) -> Repo
         cases=cases_of(options),
         rounds=options.rounds + 1,
         threads=options.threads,
+        kv=options.kv,
     )
     job.refuse_lengths()
     peers = find_peers(options.peers, options.peer_pythons)

@@ -17,6 +17,7 @@ from naga.bench.limits import (
     PRODUCTS,
     Arithmetic,
     Bits,
+    Kv,
     Precision,
     Rates,
     decode_bytes,
@@ -47,6 +48,8 @@ class Job:
     rounds: int
     """Warm-up included."""
     threads: int
+    kv: Kv | None = None
+    """Of naga and llama.cpp."""
 
     def steps(self, case: Case) -> int:
         """Tokens that a sequence of the case is asked for after its first."""
@@ -106,12 +109,13 @@ class Opening:
 
 def our_opening(job: Job, precision: Precision) -> Opening:
     return Opening(
-        name=Name(engine="naga", version=__version__, precision=precision),
+        name=Name(engine="naga", version=__version__, precision=precision, kv=job.kv),
         python=Path(sys.executable),
         module="naga.bench.ours",
         arguments={
             "model": str(job.model),
             "precision": precision,
+            "kv": job.kv,
             "sequences": job.most_sequences,
             "tokens": job.most_tokens,
         },
@@ -121,8 +125,9 @@ def our_opening(job: Job, precision: Precision) -> Opening:
 
 def peer_opening(job: Job, found: Installed, precision: Precision) -> Opening:
     settings = _settings(job, found.peer.name, precision)
+    kv = job.kv if found.peer.name == "llama.cpp" else None
     return Opening(
-        name=Name(engine=found.peer.name, version=found.version, precision=precision),
+        name=Name(engine=found.peer.name, version=found.version, precision=precision, kv=kv),
         python=found.python,
         module=found.peer.worker,
         arguments={"threads": job.threads, **settings},
@@ -150,37 +155,37 @@ def open_contender(job: Job, opening: Opening) -> Iterator[tuple[Contender, Work
     with open_worker(name.engine, opening.python, opening.module, job.threads) as worker:
         worker.ask("open", **opening.arguments)
         side = InferenceSide(RemoteSequences(worker), job.rounds)
-        limit = limit_of(job, name.precision, opening.bits)
+        limit = limit_of(job, name, opening.bits)
         yield Contender(name=name, side=side, limit=limit), worker
 
 
-def limit_of(job: Job, precision: Precision, bits: Bits) -> Callable[[Case, Rates], float]:
+def limit_of(job: Job, name: Name, bits: Bits) -> Callable[[Case, Rates], float]:
     """Seconds that a case takes where nothing but its limit counts."""
-    costs = {case: _cost(job, case, bits) for case in job.cases}
+    costs = {case: _cost(job, case, bits, name.kv) for case in job.cases}
 
     def limit(case: Case, rates: Rates) -> float:
         if case.work == "prefill":
             assert rates.flops_per_s is not None
-            return costs[case] / rates.flops_per_s[PRODUCTS[precision]]
+            return costs[case] / rates.flops_per_s[PRODUCTS[name.precision]]
         assert rates.bytes_per_s is not None
         return costs[case] / rates.bytes_per_s
 
     return limit
 
 
-def _cost(job: Job, case: Case, bits: Bits) -> float:
+def _cost(job: Job, case: Case, bits: Bits, kv: Kv | None) -> float:
     """FLOPs of a prefill, bytes of a decode."""
     if case.work == "prefill":
         return case.batch * prefill_flops(job.config, case.prompt_len)
     # At the middle of what is timed.
     position = case.prompt_len + job.steps(case) / 2
-    return case.new_tokens * decode_bytes(job.config, bits, case.batch, position)
+    return case.new_tokens * decode_bytes(job.config, bits, case.batch, position, kv)
 
 
 def _settings(job: Job, peer: str, precision: Precision) -> dict[str, Any]:
     """Arguments of the worker's `open_sequences`."""
     if peer == "llama.cpp":
-        return {"model": str(gguf_file(job.model, precision))}
+        return {"model": str(gguf_file(job.model, precision)), "kv": job.kv}
     if peer == "transformers":
         return {"model": str(job.model), "precision": precision}
     return {

@@ -15,10 +15,13 @@ import torch
 
 from naga.checkpoint.load import memory_shapes, meta_model
 from naga.config.model import ModelConfig
+from naga.config.quantisation import DEFAULT_GROUPS, Weights
 from naga.model.account import account
 from naga.model.lm import value_dtype
 
 Precision = Literal["f32", "bf16", "int8", "int4"]
+Kv = Literal["int8"]
+"""What keys and values are held in, if not in the compute dtype; llama.cpp: q8_0."""
 Arithmetic = Literal["f32", "bf16", "int8"]
 """What products are computed in."""
 PRODUCTS: Mapping[Precision, Arithmetic] = {
@@ -59,15 +62,19 @@ class Bits:
     table: float
     """Embedding and head."""
     element_bytes: int = 2
-    """Of keys, values and the convolutions' states; scan states are float32."""
+    """Of keys and values, and of the convolutions' states; scan states are float32."""
 
 
-# Groups of 32 share a scale of 16 bits.
+def _quantised(weights: Weights) -> Bits:
+    scale = 16 / DEFAULT_GROUPS[weights]
+    return Bits(matrix={"int8": 8, "int4": 4}[weights] + scale, table=8 + scale)
+
+
 NAGA_BITS: Mapping[Precision, Bits] = {
     "f32": Bits(matrix=32, table=32, element_bytes=4),
     "bf16": Bits(matrix=16, table=16),
-    "int8": Bits(matrix=8.5, table=8.5),
-    "int4": Bits(matrix=4.5, table=8.5),
+    "int8": _quantised("int8"),
+    "int4": _quantised("int4"),
 }
 # Q8_0; Q4_0 with its head in Q6_K.
 GGUF_BITS: Mapping[Precision, Bits] = {
@@ -85,9 +92,11 @@ def weight_bytes(config: ModelConfig, bits: Bits, batch: int) -> float:
     return total
 
 
-def decode_bytes(config: ModelConfig, bits: Bits, batch: int, position: float) -> float:
+def decode_bytes(
+    config: ModelConfig, bits: Bits, batch: int, position: float, kv: Kv | None = None
+) -> float:
     """What a step of `batch` sequences, `position` tokens long, reads and writes."""
-    costs = account(config, bits.element_bytes)
+    costs = account(config, bits.element_bytes, kv)
     cache = costs.kv_bytes_per_token * (position + 1)
     return weight_bytes(config, bits, batch) + batch * (2 * costs.state_bytes + cache)
 

@@ -19,7 +19,7 @@ import torch
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models
 
-from naga.bench.limits import Arithmetic, Precision
+from naga.bench.limits import Arithmetic, Kv, Precision
 from naga.bench.rounds import Case, Tokens
 from naga.checkpoint.load import load_model
 from naga.config.base import ConfigError
@@ -54,7 +54,7 @@ def weights_of(precision: Precision) -> Weights | None:
 
 
 def open_sequences(
-    *, model: str, precision: Precision, sequences: int, tokens: int
+    *, model: str, precision: Precision, kv: Kv | None, sequences: int, tokens: int
 ) -> "EngineSequences":
     """The engine's defaults, with memory for so many sequences, of `tokens` tokens together."""
     asked = {
@@ -62,9 +62,9 @@ def open_sequences(
         "backend": "native",
         "max_running": max(USUAL.max_running, sequences),
         "kv_tokens": tokens,
+        "kv": kv,
+        "weights": weights_of(precision),
     }
-    if weights := weights_of(precision):
-        asked["weights"] = weights
     config = parse_config(EngineConfig, asked, source="naga bench")
     backend = load_backend(Path(model), config)
     assert isinstance(backend.model, NativeModel), "nothing else was asked for"

@@ -35,7 +35,7 @@ def plot(report: Report, file: Path) -> None:
             [max(row.rounds) - row.tokens_per_s for row in rows],
         )
         bars = axes.barh(
-            [f"{row.engine} {row.precision}" for row in rows],
+            [f"{row.engine} {row.precision}{' kv8' if row.kv else ''}" for row in rows],
             speeds,
             xerr=ranges,
             color=[COLOURS[row.engine] for row in rows],

@@ -12,7 +12,7 @@ from statistics import median
 
 from rich.table import Table
 
-from naga.bench.limits import Precision
+from naga.bench.limits import Kv, Precision
 from naga.bench.machine import Machine
 from naga.bench.rounds import Case, Comparison, Name, Times, Work
 from naga.config.base import ConfigError
@@ -29,6 +29,8 @@ class Row:
     engine: str
     version: str
     precision: Precision
+    kv: Kv | None
+    """Of keys and values; None: the compute dtype, llama.cpp's is float16."""
     threads: int
     batch: int
     context: int
@@ -137,6 +139,7 @@ class Report:
             engine=name.engine,
             version=name.version,
             precision=name.precision,
+            kv=name.kv,
             threads=self.machine.threads,
             batch=case.batch,
             context=case.context,
@@ -235,7 +238,7 @@ def _cells(found: Comparison) -> tuple[str, ...]:
         case.work,
         str(case.batch),
         str(case.context),
-        found.ours.name.precision,
+        found.ours.name.format,
         *_speed(case, found.ours),
         str(found.theirs.name),
         *_speed(case, found.theirs),

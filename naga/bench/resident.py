@@ -14,6 +14,7 @@ from rich.table import Table
 
 from naga import __version__
 from naga.bench.gguf_files import gguf_file
+from naga.bench.limits import Kv
 from naga.bench.ours import USUAL
 from naga.bench.peers import Installed
 from naga.bench.process import open_worker
@@ -60,20 +61,25 @@ class ResidentReport:
 
 
 def measure_resident(
-    model: Path, peers: Sequence[Installed], context: int, threads: int
+    model: Path,
+    peers: Sequence[Installed],
+    context: int,
+    threads: int,
+    kv: Kv | None = None,
 ) -> ResidentReport:
     """ConfigError for a peer that does not hold its caches from the start."""
     config = read_model_config(model)
-    costs = account(config)
+    costs = account(config, kv=kv)
     formula = costs.state_bytes + context * costs.kv_bytes_per_token
-    rows = [("naga", __version__, pool_bytes(config, 2, context) - pool_bytes(config, 1, context))]
+    grown = pool_bytes(config, 2, context, kv) - pool_bytes(config, 1, context, kv)
+    rows = [("naga", __version__, grown)]
     for found in peers:
         if found.peer.name != "llama.cpp":
             raise ConfigError(
                 f"{found.peer.name} takes memory as a conversation grows, which this does not "
                 "measure; use --peers llama.cpp"
             )
-        rows.append((found.peer.name, found.version, _grown(model, found, context, threads)))
+        rows.append((found.peer.name, found.version, _grown(model, found, context, threads, kv)))
     return ResidentReport(
         model=str(model),
         rows=tuple(
@@ -85,7 +91,7 @@ def measure_resident(
     )
 
 
-def pool_bytes(config: ModelConfig, sequences: int, context: int) -> int:
+def pool_bytes(config: ModelConfig, sequences: int, context: int, kv: Kv | None) -> int:
     """Of the engine's pools in bfloat16, with room for so many."""
     page = USUAL.page_size
     pool = StatePool.create(
@@ -94,17 +100,19 @@ def pool_bytes(config: ModelConfig, sequences: int, context: int) -> int:
         num_slots=sequences,
         num_pages=sequences * -(-context // page),
         page_size=page,
+        kv=kv,
     )
-    return sum(part.nbytes for part in (pool.ssm, pool.conv, pool.keys, pool.values))
+    parts = (pool.ssm, pool.conv, pool.keys, pool.values, pool.key_scales, pool.value_scales)
+    return sum(part.nbytes for part in parts if part is not None)
 
 
-def _grown(model: Path, found: Installed, context: int, threads: int) -> int:
+def _grown(model: Path, found: Installed, context: int, threads: int, kv: Kv | None) -> int:
     """Of llama.cpp, by a second conversation."""
     held = []
     for sequences in (1, 2):
         file = gguf_file(model, "bf16")
         with open_worker(found.peer.name, found.python, found.peer.worker, threads) as worker:
-            worker.ask("open", model=str(file), threads=threads)
+            worker.ask("open", model=str(file), kv=kv, threads=threads)
             worker.ask("make_room", sequences=sequences, length=context)
             held.append(worker.private_bytes())
     return held[1] - held[0]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from naga.bench.limits import Precision, Rates, average
+from naga.bench.limits import Kv, Precision, Rates, average
 from naga.train.progress import clock, say
 
 Work = Literal["prefill", "decode", "train"]
@@ -73,9 +73,15 @@ class Name:
     engine: str
     version: str
     precision: Precision
+    kv: Kv | None = None
+
+    @property
+    def format(self) -> str:
+        """`int4`, or `int4 kv8` where keys and values are int8."""
+        return self.precision if self.kv is None else f"{self.precision} kv8"
 
     def __str__(self) -> str:
-        return f"{self.engine} {self.precision}"
+        return f"{self.engine} {self.format}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

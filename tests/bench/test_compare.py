@@ -108,7 +108,9 @@ def test_the_command_prints_json_only_and_writes_page_and_plot(
     monkeypatch.setattr("naga.bench.compare.CONTINUED", 15)
     page, plot = tmp_path / "new" / "decode.md", tmp_path / "decode.png"
     model = str(checkpoints["granitemoehybrid"])
-    flags = "--precisions f32 --batch 2 --context 0,16 --rounds 2 --new-tokens 3 --threads 1"
+    flags = (
+        "--precisions f32 --kv int8 --batch 2 --context 0,16 --rounds 2 --new-tokens 3 --threads 1"
+    )
     files = ["--markdown", str(page), "--plot", str(plot)]
     monkeypatch.setattr(
         sys,
@@ -123,8 +125,9 @@ def test_the_command_prints_json_only_and_writes_page_and_plot(
     rows = [(row["engine"], row["precision"], row["batch"], row["context"]) for row in data["rows"]]
     engines = ("naga", "transformers")
     assert rows == [(engine, "f32", 2, context) for context in (0, 16) for engine in engines]
+    assert [row["kv"] for row in data["rows"]] == ["int8", None] * 2
     assert all(len(row["rounds"]) == 2 and row["of_limit"] > 0 for row in data["rows"])
-    assert data["command"].startswith(f"naga bench decode --model {model} --precisions f32")
+    assert data["command"].startswith(f"naga bench decode --model {model} --precisions f32 --kv")
     assert data["command"] in page.read_text(encoding="utf-8")
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert "naga f32 beside transformers f32 6/6" in err

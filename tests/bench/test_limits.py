@@ -1,5 +1,7 @@
 """naga.bench.limits: what a step must read and compute, held to the account and to tensors."""
 
+from typing import Literal
+
 import pytest
 import torch
 
@@ -15,8 +17,10 @@ from naga.bench.limits import (
     weight_bytes,
 )
 from naga.bench.models import presets
+from naga.config.quantisation import Quantisation
 from naga.model.account import account
 from naga.model.lm import HybridLM, value_dtype
+from naga.model.native import packed_shape
 
 PRESETS = presets()
 SMALL = PRESETS["granite-4.0-h-350m"]
@@ -50,7 +54,7 @@ def test_quantised_weights_take_their_bits() -> None:
     table = SMALL.vocab_size * SMALL.hidden_dim
     body = account(SMALL).parameters - table
     for bits, matrix, head in (
-        (NAGA_BITS["int8"], 8.5, 8.5),
+        (NAGA_BITS["int8"], 8.125, 8.125),
         (NAGA_BITS["int4"], 4.5, 8.5),
         (GGUF_BITS["int4"], 4.5, 6.5625),
     ):
@@ -64,6 +68,17 @@ def test_decode_adds_states_twice_and_the_cache_once_for_every_sequence() -> Non
     assert alone == 2 * costs.state_bytes + costs.kv_bytes_per_token
     deep = decode_bytes(SMALL, bits, 8, 16_384) - weight_bytes(SMALL, bits, 8)
     assert deep == 8 * (2 * costs.state_bytes + 16_385 * costs.kv_bytes_per_token)
+    small = decode_bytes(SMALL, bits, 8, 16_384, "int8") - weight_bytes(SMALL, bits, 8)
+    # A scale of four bytes for each head of 64.
+    assert deep - small == 8 * 16_385 * costs.kv_bytes_per_token * (1 - (64 + 4) / 128)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_bits_are_those_of_the_packed_bytes(precision: Literal["int8", "int4"]) -> None:
+    quantisation = Quantisation(format=precision)
+    for name, bits in (("up.weight", NAGA_BITS[precision].matrix), ("embed.weight", 0)):
+        (count,) = packed_shape(name, (1024, 768), quantisation)
+        assert 8 * count == 1024 * 768 * (bits or NAGA_BITS[precision].table)
 
 
 def test_prefill_computes_the_head_once_and_meets_every_earlier_token() -> None:

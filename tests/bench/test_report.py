@@ -16,6 +16,7 @@ from naga.config.base import ConfigError
 
 NAGA = Name(engine="naga", version="0.1.0", precision="int8")
 PEER = Name(engine="llama.cpp", version="0.3.36", precision="int8")
+SHORT = Name(engine="naga", version="0.1.0", precision="int4", kv="int8")
 OTHER = Name(engine="transformers", version="5.23.0", precision="bf16")
 DECODE = Case(work="decode", batch=8, context=16, new_tokens=4)
 PREFILL = Case(work="prefill", batch=1, context=500)
@@ -87,12 +88,19 @@ def test_json_has_the_rows_and_what_they_depend_on() -> None:
     data = json.loads(REPORT.to_json())
     row = data["rows"][3]
     expected = {"work": "prefill", "model": "runs/x", "engine": "naga", "version": "0.1.0"}
-    expected |= {"precision": "int8", "threads": 1, "batch": 1, "context": 500}
+    expected |= {"precision": "int8", "kv": None, "threads": 1, "batch": 1, "context": 500}
     assert row == expected | {"tokens_per_s": 500, "of_limit": None, "rounds": [500] * 3}
     assert data["ratios"][0]["ratio"] == 2
     assert data["machine"]["cpu"] == "Some CPU"
     assert (data["command"], data["num_rounds"]) == (REPORT.command, 3)
     assert data["schema"] == "naga.bench.1"
+
+
+def test_int8_keys_and_values_are_told() -> None:
+    assert (str(SHORT), str(NAGA)) == ("naga int4 kv8", "naga int8")
+    found = replace(REPORT.comparisons[1], ours=times(SHORT, 1, 1, 1))
+    report = replace(REPORT, comparisons=(found,))
+    assert report.rows[0].kv == "int8" and "| int4 kv8 |" in report.to_markdown()
 
 
 def test_the_page_has_the_table_the_machine_and_the_command() -> None:

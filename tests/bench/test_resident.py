@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.conftest import CONFIGS
+from naga.bench.limits import Kv
 from naga.bench.models import presets
 from naga.bench.peers import PEERS, Installed
 from naga.bench.resident import measure_resident, pool_bytes
@@ -14,10 +15,11 @@ from naga.config.base import ConfigError
 from naga.model.account import account
 
 
+@pytest.mark.parametrize("kv", [None, "int8"])
 @pytest.mark.parametrize("name", ["granite-4.0-h-350m", "granite-4.0-h-tiny", "dense-350m"])
-def test_pools_grow_by_the_formula(name: str) -> None:
-    config, costs = presets()[name], account(presets()[name])
-    grown = pool_bytes(config, 2, 32_768) - pool_bytes(config, 1, 32_768)
+def test_pools_grow_by_the_formula(name: str, kv: Kv | None) -> None:
+    config, costs = presets()[name], account(presets()[name], kv=kv)
+    grown = pool_bytes(config, 2, 32_768, kv) - pool_bytes(config, 1, 32_768, kv)
     assert grown == costs.state_bytes + 32_768 * costs.kv_bytes_per_token
 
 

@@ -79,7 +79,11 @@ def test_training_moves_the_weights_of_both_sides(dtype: str, checkpoints: dict[
 @pytest.fixture
 def ours(checkpoints: dict[str, Path]) -> Iterator[EngineSequences]:
     found = open_sequences(
-        model=str(checkpoints["granitemoehybrid"]), precision="f32", sequences=3, tokens=1024
+        model=str(checkpoints["granitemoehybrid"]),
+        precision="f32",
+        kv=None,
+        sequences=3,
+        tokens=1024,
     )
     yield found
     found.close()
@@ -179,10 +183,15 @@ def test_the_engine_opens_in_every_precision(
     precision: Precision, checkpoints: dict[str, Path]
 ) -> None:
     found = open_sequences(
-        model=str(checkpoints["nemotron_h"]), precision=precision, sequences=1, tokens=64
+        model=str(checkpoints["nemotron_h"]),
+        precision=precision,
+        kv="int8",
+        sequences=1,
+        tokens=64,
     )
     assert found._model.quantisation is None or found._model.quantisation.format == precision
     assert (found._model.quantisation is None) == (precision == "bf16")
+    assert found._engine._runner.pool.keys.dtype == torch.int8
     assert found.start(TOKENS[:1].tolist(), 1) > 0 and found.advance(1) > 0
     found.close()
 

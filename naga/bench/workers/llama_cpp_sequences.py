@@ -17,7 +17,8 @@ BATCH_TOKENS = 2048
 
 
 class LlamaCppSequences:
-    def __init__(self, *, model: str, threads: int) -> None:
+    def __init__(self, *, model: str, kv: str | None, threads: int) -> None:
+        """`kv`: int8 for keys and values in q8_0, else llama.cpp's float16."""
         llama_cpp.llama_backend_init()
         settings = llama_cpp.llama_model_default_params()
         self._model = llama_cpp.llama_model_load_from_file(model.encode(), settings)
@@ -26,7 +27,7 @@ class LlamaCppSequences:
         self._vocab_size = llama_cpp.llama_vocab_n_tokens(
             llama_cpp.llama_model_get_vocab(self._model)
         )
-        self._threads = threads
+        self._threads, self._kv = threads, kv
         self._context: Any = None
         self._shape = (0, 0)
         self._batch = llama_cpp.llama_batch_init(BATCH_TOKENS, 0, 1)
@@ -67,6 +68,10 @@ class LlamaCppSequences:
         settings.n_ctx, settings.n_seq_max = sequences * length, sequences
         settings.n_batch = BATCH_TOKENS
         settings.n_threads = settings.n_threads_batch = self._threads
+        if self._kv:
+            settings.type_k = settings.type_v = llama_cpp.GGML_TYPE_Q8_0
+            # Without it llama.cpp takes no quantised values.
+            settings.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED
         self._context = llama_cpp.llama_init_from_model(self._model, settings)
         if not self._context:
             raise ValueError(f"llama.cpp has no context of {sequences} times {length} tokens")
