@@ -12,13 +12,18 @@ from naga.config.base import Config
 
 Weights = Literal["int8", "int4"]
 Group = Literal[32, 64, 128]
+# int8 loses nothing that shows with long groups, and is a fifth faster in prefill.
+DEFAULT_GROUPS: dict[Weights, Group] = {"int8": 128, "int4": 32}
 
 
 class Quantisation(Config):
     """Whole multiples of a bfloat16 scale; embedding and head are int8 whatever the format."""
 
     format: Weights
-    group: Group = 32
+    group: Group = Field(
+        default_factory=lambda given: DEFAULT_GROUPS[given.get("format", "int8")],
+        validate_default=True,
+    )
     """Columns that share a scale."""
     calibrated_on: str | None = None
     """Name of the text whose activations the scales were chosen for; None: rounded to nearest."""
