@@ -216,7 +216,7 @@ def test_fields_that_ask_for_nothing_pass(client: openai.OpenAI) -> None:
 
 def test_models_lists_the_one_model(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["tiny"]
-    assert client.models.retrieve("tiny").to_dict()["max_model_len"] == 4000
+    assert client.models.retrieve("tiny").to_dict()["max_model_len"] == 16_000
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("other")
 

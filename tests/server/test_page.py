@@ -48,7 +48,7 @@ def browser() -> Iterator[Browser]:
 def warmer(route: Route) -> None:
     """The page asks greedily, and a greedy random model never stops thinking."""
     body = route.request.post_data_json
-    max_tokens = 3000 if body["messages"][-1]["content"] == "long" else 200
+    max_tokens = 15_000 if body["messages"][-1]["content"] == "long" else 200
     changes = {"temperature": 1, "seed": 3, "max_tokens": max_tokens}
     route.continue_(post_data=json.dumps(body | changes))
 
@@ -119,9 +119,9 @@ def test_page_speaks_asks_thinks_answers_and_stops(page: Page, served: Any) -> N
 def test_page_says_what_went_wrong_and_keeps_the_question(browser: Browser, served: Any) -> None:
     page = browser.new_page(locale="en-GB")
     page.goto(served.url)
-    page.locator("#input").fill("7" * 5000)
+    page.locator("#input").fill("7" * 17_000)
     page.locator("#send").click()
     expect(page.locator(".problem")).to_contain_text("longer than the model can read")
-    expect(page.locator(".problem")).to_contain_text("5004 prompt tokens")
-    expect(page.locator("#input")).to_have_value("7" * 5000)
+    expect(page.locator(".problem")).to_contain_text("17004 prompt tokens")
+    expect(page.locator("#input")).to_have_value("7" * 17_000)
     page.close()

@@ -116,26 +116,26 @@ def test_another_model_is_not_found(client: openai.OpenAI) -> None:
 
 def test_an_over_long_prompt_is_refused_with_the_counts(client: openai.OpenAI) -> None:
     # A digit is one token; <|user|> <|end|> <|assistant|> <think> are four more.
-    messages: list[Any] = [{"role": "user", "content": "7" * 5000}]
+    messages: list[Any] = [{"role": "user", "content": "7" * 17_000}]
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(**GOOD | {"messages": messages})
     assert caught.value.code == "context_length_exceeded" and caught.value.param == "messages"
-    assert "5004" in str(caught.value) and "4000" in str(caught.value)
+    assert "17004" in str(caught.value) and "16000" in str(caught.value)
 
 
 def test_too_many_tokens_asked_for_is_refused_with_the_counts(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match=r"\b4000\b"):
-        client.chat.completions.create(**GOOD | {"max_tokens": 4000})
+    with pytest.raises(openai.BadRequestError, match=r"\b16000\b"):
+        client.chat.completions.create(**GOOD | {"max_tokens": 16_000})
 
 
 def test_the_default_limit_yields_to_the_context(client: openai.OpenAI) -> None:
-    messages: list[Any] = [{"role": "user", "content": "7" * (4000 - 4 - 5)}]
+    messages: list[Any] = [{"role": "user", "content": "7" * (16_000 - 4 - 5)}]
     reply = client.chat.completions.create(model="tiny", messages=messages)
     assert reply.usage and reply.usage.completion_tokens == 5
 
 
 def test_an_over_long_prompt_is_refused_before_a_stream_begins(served: Any) -> None:
-    body = GOOD | {"stream": True, "messages": [{"role": "user", "content": "7" * 5000}]}
+    body = GOOD | {"stream": True, "messages": [{"role": "user", "content": "7" * 17_000}]}
     error_of(served.post(body), 400)
 
 
