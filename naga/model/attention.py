@@ -48,7 +48,8 @@ class Attention(nn.Module):
             used = own[: -(-end // page_size)]
             pages.put(used, start, k[rows], v[rows])
             keys, values = pages.take(used)
-            mixed[rows] = attention_rows(q[rows], keys, values, start, self._config.softmax_scale)
+            queries = pages.meet(q[rows])
+            mixed[rows] = attention_rows(queries, keys, values, start, self._config.softmax_scale)
             first += length
         return linear_rows(mixed.to(x.dtype).flatten(1), self.o_proj.weight)
 

@@ -210,6 +210,14 @@ class KeyValues:
         return next(wide), next(wide)
 
 
+    def meet(self, q: Tensor) -> Tensor:
+        """Queries (Q, H, d) as they meet the keys: int8 ones meet int8 queries."""
+        if self.key_scales is None:
+            return q
+        whole, scales = round_rows(q)
+        return whole.float() * scales[..., None]
+
+
 def round_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     """x (..., d) -> int8 (..., d) and a float32 scale (...): the largest in size becomes 127.
 

@@ -141,6 +141,7 @@ struct Attention {
     float scale;
     void* y;  // (T, H·d) E
     Index y_stride;
+    Quantised rounded = {};  // q (T, H·d) in groups of d; read where keys are int8
 };
 
 // The part of one key head's attention that keys of one span give to rows [first, last).
@@ -196,9 +197,8 @@ struct Kernels {
 
     // attention
     void (*rotate)(const Rotation&, Index first, Index last);
-    // x (heads, d) E -> int8 and a scale for each head, as Pages holds them
-    void (*round_heads)(const void* x, Index heads, Index head_dim, std::int8_t* out,
-                        float* scales);
+    // x (heads, d) E -> int8 in groups of d, as Pages holds them; out.totals may be null
+    void (*round_heads)(const void* x, Index heads, Index head_dim, const Quantised& out);
     // One span's part for (last - first) rows of one key head's H / V query heads:
     // partial (rows, H / V, d + 2) float32: the weighted sum of values, the sum of weights, the
     // peak. Parts do not depend on how rows and spans are shared out.

@@ -121,6 +121,11 @@ struct Plan::Slot {
 // Rows of an operand as int8, where weights are quantised.
 struct Plan::Rounded {
     Buffer values, scales, totals;
+    void reserve(Index groups, Index group) {
+        values.reserve(std::size_t(groups * group));
+        scales.reserve(std::size_t(groups) * 4);
+        totals.reserve(std::size_t(groups) * 4);
+    }
     Quantised view() const {
         return {static_cast<std::int8_t*>(values.get()), scales.floats(),
                 static_cast<std::int32_t*>(totals.get())};
@@ -128,7 +133,8 @@ struct Plan::Rounded {
 };
 
 struct Plan::Scratch {
-    Rounded normed_int8, second_int8, shared_int8, gathered_int8, activated_int8, head_int8;
+    Rounded queries_int8, normed_int8, second_int8, shared_int8, gathered_int8, activated_int8,
+        head_int8;
     Buffer sampled, x, normed, first, second, third, conv, scanned, wide, partial, shared_up, shared_in,
         shared_out, gathered;
     // Experts: rows sorted by expert, where each expert's begin, and where a choice's row lies.
@@ -380,6 +386,7 @@ void Plan::grow(Index rows) {
     Index mlp = 2 * c.mlp_dim;
     elements(s.first, std::max({c.in_proj_dim(), attention, mlp}), rows);
     elements(s.second, std::max({c.inner_dim(), c.heads * c.head_dim, c.mlp_dim}), rows);
+    s.queries_int8.reserve(rows * c.heads, c.head_dim);
     reserve_rounded(s.normed_int8, c.hidden_dim, rows);
     reserve_rounded(s.second_int8, std::max({c.inner_dim(), c.heads * c.head_dim, c.mlp_dim}),
                     rows);
@@ -478,11 +485,8 @@ void Plan::norm_rows(Team& team, Index rows, const std::vector<float>& weight) {
 }
 
 void Plan::reserve_rounded(Rounded& rounded, Index columns, Index rows) {
-    if (config_.format == Format::element) return;
-    Index groups = rows * divide_up(columns, config_.group);
-    rounded.values.reserve(std::size_t(groups * config_.group));
-    rounded.scales.reserve(std::size_t(groups) * 4);
-    rounded.totals.reserve(std::size_t(groups) * 4);
+    if (config_.format != Format::element)
+        rounded.reserve(rows * divide_up(columns, config_.group), config_.group);
 }
 
 void Plan::round(const void* x, Index x_stride, Index columns, Index first, Index last,
@@ -597,14 +601,16 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
     // Keys or values of one position.
     auto keep = [&](const char* from, void* to, float* scales, Index place) {
         if (scales)
-            kernels_.round_heads(from, c.key_heads, d, static_cast<std::int8_t*>(to) + place * keys,
-                                 scales + place * c.key_heads);
+            kernels_.round_heads(from, c.key_heads, d,
+                                 {static_cast<std::int8_t*>(to) + place * keys,
+                                  scales + place * c.key_heads});
         else
             std::memcpy(static_cast<char*>(to) + place * keys * element, from,
                         std::size_t(keys * element));
     };
     // Rotate, normalise, and put keys and values on their pages.
     const Pages pool = pages_of(states, layer.number, c.key_heads, d, element);
+    const Quantised rounded = s.queries_int8.view();
     for (const Sequence& q : step.sequences) {
         char* rows = projected + q.first * width * element;
         Index begin = team.begin(q.length), end = team.end(q.length);
@@ -629,6 +635,11 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
             const char* from = rows + (row * width + queries) * element;
             keep(from, pool.keys, pool.key_scales, place);
             keep(from + keys * element, pool.values, pool.value_scales, place);
+            if (!pool.key_scales) continue;
+            Index head = (q.first + row) * c.heads;
+            kernels_.round_heads(rows + row * width * element, c.heads, d,
+                                 {rounded.values + head * d, rounded.scales + head,
+                                  rounded.totals + head});
         }
     }
     team.barrier();
@@ -648,7 +659,10 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
                             cache,
                             c.softmax_scale,
                             s.second.bytes() + q.first * queries * element,
-                            queries};
+                            queries,
+                            {rounded.values + q.first * queries,
+                             rounded.scales + q.first * c.heads,
+                             rounded.totals + q.first * c.heads}};
         const auto [spans, tile_floats, tiles, at_once] = rounds(c, q);
         for (Index first = 0; first < tiles; first += at_once) {
             Index count = std::min(at_once, tiles - first) * c.key_heads;

@@ -127,6 +127,8 @@ inline Bytes broadcast_bytes(const std::int8_t* four) {
     std::memcpy(&word, four, 4);
     return {_mm512_set1_epi32(word)};
 }
+// x + 128 and x - 128 of every byte
+inline Bytes turn_signs(Bytes x) { return {_mm512_xor_si512(x.v, _mm512_set1_epi8(-128))}; }
 inline Bytes low_halves(Bytes x) { return {_mm512_and_si512(x.v, _mm512_set1_epi8(15))}; }
 inline Bytes high_halves(Bytes x) {
     return {_mm512_and_si512(_mm512_srli_epi16(x.v, 4), _mm512_set1_epi8(15))};
@@ -260,6 +262,7 @@ inline Bytes broadcast_bytes(const std::int8_t* four) {
     std::memcpy(&word, four, 4);
     return {_mm256_set1_epi32(word)};
 }
+inline Bytes turn_signs(Bytes x) { return {_mm256_xor_si256(x.v, _mm256_set1_epi8(-128))}; }
 inline Bytes low_halves(Bytes x) { return {_mm256_and_si256(x.v, _mm256_set1_epi8(15))}; }
 inline Bytes high_halves(Bytes x) {
     return {_mm256_and_si256(_mm256_srli_epi16(x.v, 4), _mm256_set1_epi8(15))};
@@ -344,6 +347,10 @@ inline Bytes broadcast_bytes(const std::int8_t* four) {
     for (int i = 0; i < 16; ++i) x.v[i] = std::uint8_t(four[i % 4]);
     return x;
 }
+inline Bytes turn_signs(Bytes x) {
+    for (auto& byte : x.v) byte ^= 128;
+    return x;
+}
 inline Bytes low_halves(Bytes x) {
     for (auto& byte : x.v) byte &= 15;
     return x;
@@ -374,6 +381,26 @@ inline float largest(Floats x) {
 #endif
 
 inline Floats zeros() { return broadcast(0.0f); }
+
+// The same bits, seen as something else.
+template <class To, class From> inline To bits_as(From from) {
+    static_assert(sizeof(To) == sizeof(From), "bits are neither lost nor made");
+    To to;
+    std::memcpy(&to, &from, sizeof to);
+    return to;
+}
+
+// Adds, in each lane, two products of bfloat16: lanes of a and b hold two each.
+inline Floats dot_pairs(Floats sum, Floats a, Floats b) {
+#if defined(__AVX512BF16__)
+    return {_mm512_dpbf16_ps(sum.v, bits_as<__m512bh>(a), bits_as<__m512bh>(b))};
+#else
+    bfloat16 left[2 * Floats::width], right[2 * Floats::width];
+    std::memcpy(left, &a, sizeof a);
+    std::memcpy(right, &b, sizeof b);
+    return fma(odd(left), odd(right), fma(even(left), even(right), sum));
+#endif
+}
 
 // To the values E has.
 template <class E> inline Floats rounded(Floats x) {
@@ -413,6 +440,12 @@ template <class E> inline Floats load_some(const E* p, int count) {
 template <class E> inline void store_some(E* p, Floats x, int count) {
     if (count == Floats::width) store(p, x);
     else store(p, x, count);
+}
+inline void store_some_bytes(std::int8_t* p, Floats x, int count) {
+    std::int8_t lanes[Floats::width];
+    if (count == Floats::width) return store_bytes(p, x);
+    store_bytes(lanes, x);
+    std::memcpy(p, lanes, std::size_t(count));
 }
 
 }  // namespace NAGA_ISA

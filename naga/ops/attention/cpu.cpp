@@ -2,12 +2,13 @@
 //
 // attend takes keys in blocks of BLOCK at fixed absolute positions and folds one block after the
 // other into a query's part (online softmax, arXiv 1805.02867), all in float32. A score is one
-// chain of fma over the head's dims, a mix one chain over the keys: a query's part is a function of
+// chain over the head's dims, in pairs where they are bfloat16, a mix one chain over the keys: a query's part is a function of
 // its position and of its own keys, whatever queries share the tile, the call or the range. Keys
 // that a query must not see are left out of its sums, not weighed with 0: they may be NaN.
 //
-// Keys and values are held in E, or as int8 with a float32 scale for each key and head: whole numbers
-// go through the products, a key's scale on its score and a value's on its weight.
+// Keys and values are held in E, or as int8 with a float32 scale for each key and head. Queries of
+// int8 keys are rounded to int8 too: a score is a whole number times both scales. A value's scale
+// goes on its weight.
 //
 // Assumes an even head_dim in rotate, and pages that hold every position up to the last query's.
 // Does not write keys or values, and does not share out work: see naga/native/kernels.hpp.
@@ -175,8 +176,10 @@ inline void transpose(Floats (&x)[Floats::width]) {
 
 #endif
 
-// The bits of as many elements as fill a vector: one float32, two bfloat16 or four int8 in a lane.
+// The bits of as many elements as fill a vector.
 template <class E> constexpr int ELEMENTS = int(sizeof(Floats) / sizeof(E));
+
+template <class E> constexpr int PER_WORD = 4 / int(sizeof(E));
 
 template <class E> Floats words(const E* p, Index count) {
     Floats bits = zeros();
@@ -185,27 +188,15 @@ template <class E> Floats words(const E* p, Index count) {
     return bits;
 }
 
-// One dim, two or four of the keys in the lanes.
-inline void spread(Floats bits, float* dims, float) { store(dims, bits); }
-inline void spread(Floats bits, float* dims, bfloat16) {
-    bfloat16 pairs[2 * Floats::width];
-    std::memcpy(pairs, &bits, sizeof bits);
-    store(dims, even(pairs));
-    store(dims + BLOCK, odd(pairs));
-}
-inline void spread(Floats bits, float* dims, std::int8_t) {
-    std::int8_t bytes[4 * Floats::width];
-    std::memcpy(bytes, &bits, sizeof bits);
-    std::int8_t dim[Floats::width];
-    for (int i = 0; i < 4; ++i) {
-        for (int k = 0; k < Floats::width; ++k) dim[k] = bytes[4 * k + i];
-        store(dims + i * BLOCK, load(dim));
-    }
+template <class C> void store_word(float* p, Floats bits, C) { store(p, bits); }
+inline void store_word(float* p, Floats bits, std::int8_t) {
+    store(p, bits_as<Floats>(turn_signs(bits_as<Bytes>(bits))));
 }
 
-// Dims [from, from + dims) of a block's keys as float32 (dim, key); zero for keys that are missing.
+// Dims [from, from + dims) of a block's keys as (word, key), a word being 32 bits of one key: one
+// float32, two bfloat16 or four int8, these stored as k + 128. Keys that are missing count as zero.
 template <class C>
-void widen_keys(const Block<C>& block, const Block<C>& next, Index from, Index dims, float* out) {
+void turn_keys(const Block<C>& block, const Block<C>& next, Index from, Index dims, float* out) {
     constexpr int width = Floats::width;
     for (int k = 0; k < BLOCK; k += width)
         for (Index i = 0; i < dims; i += ELEMENTS<C>) {
@@ -216,8 +207,8 @@ void widen_keys(const Block<C>& block, const Block<C>& next, Index from, Index d
                 if (k + j < next.count) prefetch(next.keys[k + j] + from + i);
             }
             transpose(x);
-            for (int j = 0; j < width; ++j)
-                spread(x[j], out + (i + j * (ELEMENTS<C> / width)) * BLOCK + k, C());
+            float* to = out + i / PER_WORD<C> * BLOCK + k;
+            for (int j = 0; j < width; ++j) store_word(to + j * BLOCK, x[j], C());
         }
 }
 
@@ -229,7 +220,7 @@ void widen_values(const Block<C>& block, Index from, Index dims, float* out) {
         });
 }
 
-// One block, the part of its dims that was asked for last in float32.
+// One block: of its dims the part that was asked for last, keys as words and values as float32.
 template <class C> class Wide {
   public:
     Wide() {
@@ -242,9 +233,9 @@ template <class C> class Wide {
     }
     const Block<C>& block() const { return *block_; }
     const Block<C>& next() const { return *next_; }
-    // (dims, BLOCK)
+    // (words, BLOCK)
     const float* keys(Index from, Index dims) {
-        if (keys_from_ != from) widen_keys(*block_, *next_, from, dims, keys_);
+        if (keys_from_ != from) turn_keys(*block_, *next_, from, dims, keys_);
         keys_from_ = from;
         return keys_;
     }
@@ -268,58 +259,79 @@ template <class C> class Wide {
 
 // Queries that go through a block together, in the order of their positions.
 struct Tile {
-    const void* q[TILE];  // (d,) E
+    const void* q[TILE];  // (d,) as the keys are: E or int8
+    float q_scale[TILE];  // of int8
+    std::int32_t start[TILE];  // -128 times the sum of an int8 query
     float* part[TILE];    // (d + 2,)
     int count[TILE];      // keys of the block that the query sees: 1 or more
     float factor[TILE];   // what its part so far is worth after this block
-    alignas(64) float wide[TILE][DIMS];     // dims of q at work
+    alignas(64) float words[TILE][DIMS];     // dims of q at work; zero beyond them
     alignas(64) float weights[TILE][BLOCK];  // scores first
 };
 
-template <class E> void widen_queries(Tile& tile, int queries, Index from, Index dims) {
-    for (int q = 0; q < queries; ++q)
-        for_vectors(dims, [&](Index i, int count) {
-            const E* x = static_cast<const E*>(tile.q[q]) + from + i;
-            store_some(tile.wide[q] + i, load_some(x, count), count);
-        });
+template <class C> void take_queries(Tile& tile, int queries, Index from, Index dims) {
+    for (int q = 0; q < queries; ++q) {
+        tile.words[q][(dims - 1) / PER_WORD<C>] = 0;
+        std::memcpy(tile.words[q], static_cast<const C*>(tile.q[q]) + from,
+                    std::size_t(dims) * sizeof(C));
+    }
 }
 
-inline void multiply(float* weights, const float* scales) {
-    for (int k = 0; k < BLOCK; k += Floats::width)
-        store(weights + k, load(weights + k) * load(scales + k));
+// What products with keys add up in, and one word more: of one query, of a key in each lane.
+template <class C> struct Score { using Sum = Floats; };
+template <> struct Score<std::int8_t> { using Sum = Sums; };
+
+inline Floats add_word(Floats sum, Floats q, Floats k, float) { return fma(q, k, sum); }
+inline Floats add_word(Floats sum, Floats q, Floats k, bfloat16) { return dot_pairs(sum, q, k); }
+inline Sums add_word(Sums sum, Floats q, Floats k, std::int8_t) {
+    return dot(sum, bits_as<Bytes>(k), bits_as<Bytes>(q));
 }
 
-// Adds the products over these dims to the scores of VECTORS vectors of keys.
-template <int Q>
-void score_vectors(Tile& tile, const float* keys, Index dims, int key, bool begun) {
+inline void start_score(Floats& sum, std::int32_t) { sum = zeros(); }
+inline void start_score(Sums& sum, std::int32_t start) { sum = sums_of(DOT_UNSIGNED ? start : 0); }
+
+// Adds the products over these words to the scores of VECTORS vectors of keys.
+template <int Q, class C>
+void score_vectors(Tile& tile, const float* keys, Index words, int key, bool begun) {
     constexpr int width = Floats::width;
-    Floats sums[Q][VECTORS];
+    typename Score<C>::Sum sums[Q][VECTORS];
     for (int q = 0; q < Q; ++q)
         for (int v = 0; v < VECTORS; ++v)
-            sums[q][v] = begun ? load(tile.weights[q] + key + v * width) : zeros();
-    for (Index i = 0; i < dims; ++i) {
+            if (begun) std::memcpy(&sums[q][v], tile.weights[q] + key + v * width, sizeof(Floats));
+            else start_score(sums[q][v], tile.start[q]);
+    for (Index i = 0; i < words; ++i) {
         Floats k[VECTORS];
         for (int v = 0; v < VECTORS; ++v) k[v] = load(keys + i * BLOCK + key + v * width);
         for (int q = 0; q < Q; ++q) {
-            Floats x = broadcast(tile.wide[q][i]);
-            for (int v = 0; v < VECTORS; ++v) sums[q][v] = fma(x, k[v], sums[q][v]);
+            Floats x = broadcast(tile.words[q][i]);
+            for (int v = 0; v < VECTORS; ++v) sums[q][v] = add_word(sums[q][v], x, k[v], C());
         }
     }
     for (int q = 0; q < Q; ++q)
         for (int v = 0; v < VECTORS; ++v)
-            store(tile.weights[q] + key + v * width, sums[q][v]);
+            std::memcpy(tile.weights[q] + key + v * width, &sums[q][v], sizeof(Floats));
 }
 
-template <class E, class C, int Q> void score(Tile& tile, Wide<C>& wide, Index head_dim) {
+// Whole numbers, as the scores of int8 keys are until here.
+inline void multiply_whole(float* scores, const float* scales, float scale) {
+    for (int k = 0; k < BLOCK; k += Floats::width) {
+        Sums whole;
+        std::memcpy(&whole, scores + k, sizeof whole);
+        store(scores + k, to_floats(whole) * (load(scales + k) * broadcast(scale)));
+    }
+}
+
+template <class C, int Q> void score(Tile& tile, Wide<C>& wide, Index head_dim) {
     for (Index from = 0; from < head_dim; from += DIMS) {
         Index dims = lesser(DIMS, head_dim - from);
         const float* keys = wide.keys(from, dims);
-        widen_queries<E>(tile, Q, from, dims);
+        take_queries<C>(tile, Q, from, dims);
         for (int key = 0; key < BLOCK; key += VECTORS * Floats::width)
-            score_vectors<Q>(tile, keys, dims, key, from > 0);
+            score_vectors<Q, C>(tile, keys, (dims - 1) / PER_WORD<C> + 1, key, from > 0);
     }
     if constexpr (Block<C>::scaled)
-        for (int q = 0; q < Q; ++q) multiply(tile.weights[q], wide.block().key_scales);
+        for (int q = 0; q < Q; ++q)
+            multiply_whole(tile.weights[q], wide.block().key_scales, tile.q_scale[q]);
 }
 
 inline float exp_of(float x) {
@@ -414,10 +426,15 @@ void mix(const Tile& tile, const V* const* rows, Index dims, Index part_dim, con
     }
 }
 
+inline void multiply(float* weights, const float* scales) {
+    for (int k = 0; k < BLOCK; k += Floats::width)
+        store(weights + k, load(weights + k) * load(scales + k));
+}
+
 // `only`: no other tile needs this block, so that its values are not worth converting apart.
-template <class E, class C, int Q>
+template <class C, int Q>
 void fold(const Attention& a, Tile& tile, Wide<C>& wide, bool only) {
-    score<E, C, Q>(tile, wide, a.head_dim);
+    score<C, Q>(tile, wide, a.head_dim);
     for (int q = 0; q < Q; ++q) {
         weigh(tile, q, a.head_dim, a.scale);
         if constexpr (Block<C>::scaled) multiply(tile.weights[q], wide.block().value_scales);
@@ -433,10 +450,10 @@ void fold(const Attention& a, Tile& tile, Wide<C>& wide, bool only) {
     }
 }
 
-template <class E, class C, int Q = TILE>
+template <class C, int Q = TILE>
 void fold_some(const Attention& a, Tile& tile, int queries, Wide<C>& wide, bool only) {
-    if (queries == Q) fold<E, C, Q>(a, tile, wide, only);
-    else if constexpr (Q > 1) fold_some<E, C, Q - 1>(a, tile, queries, wide, only);
+    if (queries == Q) fold<C, Q>(a, tile, wide, only);
+    else if constexpr (Q > 1) fold_some<C, Q - 1>(a, tile, queries, wide, only);
 }
 
 // ---- attend
@@ -456,18 +473,25 @@ inline void clear(const Attention& a, const Span& s, float* partial) {
 }
 
 // The query `index` of those of rows [row, ...): heads of the group within a row.
-template <class E, class C>
+template <class C>
 void place(const Attention& a, const Span& s, float* partial, const Block<C>& block, Index row,
            Index index, Tile& tile, int at) {
     Index group = a.heads / a.key_heads, head = index % group;
     row += index / group;
-    const E* q = static_cast<const E*>(a.q) + row * a.q_stride;
-    tile.q[at] = q + (s.key_head * group + head) * a.head_dim;
+    Index of_row = s.key_head * group + head;
+    if constexpr (Block<C>::scaled) {
+        Index of_all = row * a.heads + of_row;
+        tile.q[at] = a.rounded.values + of_all * a.head_dim;
+        tile.q_scale[at] = a.rounded.scales[of_all];
+        tile.start[at] = a.rounded.totals[of_all];
+    } else {
+        tile.q[at] = static_cast<const C*>(a.q) + row * a.q_stride + of_row * a.head_dim;
+    }
     tile.part[at] = part_of(a, s, partial, row, head);
     tile.count[at] = int(lesser(block.count, a.start + row + 1 - block.begin));
 }
 
-template <class E, class C>
+template <class C>
 void attend_block(const Attention& a, const Span& s, float* partial, Wide<C>& wide, Tile& tile) {
     const Block<C>& block = wide.block();
     // Earlier rows see nothing of this block.
@@ -476,12 +500,12 @@ void attend_block(const Attention& a, const Span& s, float* partial, Wide<C>& wi
     for (Index i = 0; i < queries; i += TILE) {
         int count = int(lesser(TILE, queries - i));
         for (int at = 0; at < count; ++at)
-            place<E>(a, s, partial, block, row, i + at, tile, at);
-        fold_some<E>(a, tile, count, wide, queries <= TILE);
+            place(a, s, partial, block, row, i + at, tile, at);
+        fold_some<C>(a, tile, count, wide, queries <= TILE);
     }
 }
 
-template <class E, class C> void attend_in(const Attention& a, const Span& s, float* partial) {
+template <class C> void attend_in(const Attention& a, const Span& s, float* partial) {
     clear(a, s, partial);
     if (s.first >= s.last) return;
     Index begin = s.span * SPAN, end = lesser(begin + SPAN, a.start + s.last);
@@ -495,37 +519,53 @@ template <class E, class C> void attend_in(const Attention& a, const Span& s, fl
         next.count = 0;
         if (begin + BLOCK < end) locate(a, s.key_head, begin + BLOCK, end, next);
         wide.take(block, next);
-        attend_block<E>(a, s, partial, wide, tile);
+        attend_block(a, s, partial, wide, tile);
     }
 }
 
 template <class E> void attend(const Attention& a, const Span& s, float* partial) {
-    if (a.cache.key_scales) attend_in<E, std::int8_t>(a, s, partial);
-    else attend_in<E, E>(a, s, partial);
+    if (a.cache.key_scales) attend_in<std::int8_t>(a, s, partial);
+    else attend_in<E>(a, s, partial);
 }
 
 // ---- int8 keys and values
 
-// x (heads, d) E -> whole numbers and a scale for each head; a row that is not finite has the scale
-// NaN. To the nearest, ties to even.
+// Of one head: its largest size, NaN if any of it is not finite.
+template <class E> float peak_of(const E* x, Index dims) {
+    Floats peaks = zeros(), unusable = zeros();
+    for_vectors(dims, [&](Index i, int count) {
+        Floats value = load_some(x + i, count);
+        peaks = max(peaks, max(value, zeros() - value));
+        unusable = unusable + value * zeros();
+    });
+    return sum(unusable) == 0 ? largest(peaks) : std::numeric_limits<float>::quiet_NaN();
+}
+
+// Rounded to the nearest, ties to even; their sum.
 template <class E>
-void round_heads(const void* x, Index heads, Index head_dim, std::int8_t* out, float* scales) {
+std::int32_t round_head(const E* x, Index dims, float inverse, std::int8_t* out) {
+    Floats total = zeros();
+    for_vectors(dims, [&](Index i, int count) {
+        Floats whole = round(load_some(x + i, count) * broadcast(inverse));
+        total = total + whole;
+        store_some_bytes(out + i, whole, count);
+    });
+    return std::int32_t(sum(total));
+}
+
+// x (heads, d) E -> whole numbers and a scale for each head, NaN for one that is not finite.
+template <class E>
+void round_heads(const void* x, Index heads, Index head_dim, const Quantised& out) {
     for (Index head = 0; head < heads; ++head) {
         const E* row = static_cast<const E*>(x) + head * head_dim;
-        Floats peaks = zeros(), unusable = zeros();
-        for_vectors(head_dim, [&](Index i, int count) {
-            Floats value = load_some(row + i, count);
-            peaks = max(peaks, max(value, zeros() - value));
-            unusable = unusable + value * zeros();
-        });
-        bool finite = sum(unusable) == 0;
-        float peak = finite ? largest(peaks) : 0;
-        scales[head] = finite ? peak / 127 : std::numeric_limits<float>::quiet_NaN();
-        // So small that 127 / peak would be infinite: zero.
-        float inverse = peak > 1e-30f ? 127 / peak : 0;
-        for (Index i = 0; i < head_dim; ++i)
-            out[head * head_dim + i] =
-                finite ? std::int8_t(std::nearbyint(widen(row[i]) * inverse)) : std::int8_t(0);
+        std::int8_t* values = out.values + head * head_dim;
+        float peak = peak_of(row, head_dim);
+        std::int32_t total = 0;
+        // Zero, too, if so small that 127 / peak would be infinite.
+        if (peak > 1e-30f) total = round_head(row, head_dim, 127 / peak, values);
+        else std::memset(values, 0, std::size_t(head_dim));
+        out.scales[head] = peak / 127;
+        if (out.totals) out.totals[head] = -128 * total;
     }
 }
 
