@@ -90,18 +90,15 @@ void locate(const Attention& a, Index key_head, Index begin, Index end, Block<C>
     Index page = begin / cache.page_size, row = begin % cache.page_size;
     block.begin = begin;
     block.count = int(lesser(BLOCK, end - begin));
-    for (int k = 0; k < block.count; ++k) {
-        Index position = cache.pages[page] * cache.page_size + row;
-        Index head = position * a.key_heads + key_head, at = head * a.head_dim;
-        block.keys[k] = static_cast<const C*>(cache.keys) + at;
-        block.values[k] = static_cast<const C*>(cache.values) + at;
-        if constexpr (Block<C>::scaled) {
-            block.key_scales[k] = cache.key_scales[head];
-            block.value_scales[k] = cache.value_scales[head];
-        }
-        if (++row == cache.page_size) {
-            row = 0;
-            ++page;
+    for (int k = 0; k < block.count; row = 0, ++page) {
+        Index head = (cache.pages[page] * cache.page_size + row) * a.key_heads + key_head;
+        for (; row < cache.page_size && k < block.count; ++row, ++k, head += a.key_heads) {
+            block.keys[k] = static_cast<const C*>(cache.keys) + head * a.head_dim;
+            block.values[k] = static_cast<const C*>(cache.values) + head * a.head_dim;
+            if constexpr (Block<C>::scaled) {
+                block.key_scales[k] = cache.key_scales[head];
+                block.value_scales[k] = cache.value_scales[head];
+            }
         }
     }
 }
@@ -111,40 +108,37 @@ inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
 
-inline void transpose(Floats (&x)[16]) {
-    __m512 pairs[16], fours[16];
-    for (int i = 0; i < 16; i += 2) {
-        pairs[i] = _mm512_unpacklo_ps(x[i].v, x[i + 1].v);
-        pairs[i + 1] = _mm512_unpackhi_ps(x[i].v, x[i + 1].v);
-    }
-    auto low = [&](int a, int b) {
-        return _mm512_castpd_ps(
-            _mm512_unpacklo_pd(_mm512_castps_pd(pairs[a]), _mm512_castps_pd(pairs[b])));
+// Four rows of four words in each quarter: transposes each quarter.
+inline void transpose_quarters(const __m512i (&rows)[4], Floats* x) {
+    __m512i a = _mm512_unpacklo_epi32(rows[0], rows[1]), b = _mm512_unpackhi_epi32(rows[0], rows[1]);
+    __m512i c = _mm512_unpacklo_epi32(rows[2], rows[3]), d = _mm512_unpackhi_epi32(rows[2], rows[3]);
+    x[0].v = _mm512_castsi512_ps(_mm512_unpacklo_epi64(a, c));
+    x[1].v = _mm512_castsi512_ps(_mm512_unpackhi_epi64(a, c));
+    x[2].v = _mm512_castsi512_ps(_mm512_unpacklo_epi64(b, d));
+    x[3].v = _mm512_castsi512_ps(_mm512_unpackhi_epi64(b, d));
+}
+
+// 64 bytes from `at` on of each of 16 rows, transposed as words: quarters meet while they are loaded.
+template <class C> void load_transposed(const C* const* rows, Index at, Floats (&x)[16]) {
+    auto quarter = [&](int row, int word) {
+        return _mm_loadu_si128((const __m128i*)(rows[row] + at + word * (4 / int(sizeof(C)))));
     };
-    auto high = [&](int a, int b) {
-        return _mm512_castpd_ps(
-            _mm512_unpackhi_pd(_mm512_castps_pd(pairs[a]), _mm512_castps_pd(pairs[b])));
-    };
-    for (int i = 0; i < 16; i += 4) {
-        fours[i] = low(i, i + 2);
-        fours[i + 1] = high(i, i + 2);
-        fours[i + 2] = low(i + 1, i + 3);
-        fours[i + 3] = high(i + 1, i + 3);
-    }
-    for (int i = 0; i < 4; ++i) {
-        __m512 a = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0x88);
-        __m512 b = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0xdd);
-        __m512 c = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0x88);
-        __m512 d = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0xdd);
-        x[i].v = _mm512_shuffle_f32x4(a, c, 0x88);
-        x[i + 4].v = _mm512_shuffle_f32x4(b, d, 0x88);
-        x[i + 8].v = _mm512_shuffle_f32x4(a, c, 0xdd);
-        x[i + 12].v = _mm512_shuffle_f32x4(b, d, 0xdd);
+    for (int word = 0; word < 16; word += 4) {
+        __m512i some[4];
+        for (int i = 0; i < 4; ++i) {
+            __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(quarter(i, word)),
+                                                  quarter(4 + i, word), 1);
+            __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(quarter(8 + i, word)),
+                                                   quarter(12 + i, word), 1);
+            some[i] = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+        }
+        transpose_quarters(some, x + word);
     }
 }
 
-#elif defined(__AVX2__) && defined(__FMA__)
+#else
 
+#if defined(__AVX2__) && defined(__FMA__)
 inline void transpose(Floats (&x)[8]) {
     __m256 pairs[8], fours[8];
     for (int i = 0; i < 8; i += 2) {
@@ -162,9 +156,7 @@ inline void transpose(Floats (&x)[8]) {
         x[i + 4].v = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
     }
 }
-
 #else
-
 inline void transpose(Floats (&x)[Floats::width]) {
     for (int i = 0; i < Floats::width; ++i)
         for (int j = 0; j < i; ++j) {
@@ -173,7 +165,13 @@ inline void transpose(Floats (&x)[Floats::width]) {
             x[j].v[i] = kept;
         }
 }
+#endif
 
+template <class C>
+void load_transposed(const C* const* rows, Index at, Floats (&x)[Floats::width]) {
+    for (int i = 0; i < Floats::width; ++i) std::memcpy(&x[i], rows[i] + at, sizeof x[i]);
+    transpose(x);
+}
 #endif
 
 // The bits of as many elements as fill a vector.
@@ -181,11 +179,18 @@ template <class E> constexpr int ELEMENTS = int(sizeof(Floats) / sizeof(E));
 
 template <class E> constexpr int PER_WORD = 4 / int(sizeof(E));
 
-template <class E> Floats words(const E* p, Index count) {
-    Floats bits = zeros();
-    if (count >= ELEMENTS<E>) std::memcpy(&bits, p, sizeof bits);
-    else std::memcpy(&bits, p, count * sizeof(E));
-    return bits;
+// Less than 64 keys or less than a vector of dims: zeros stand for the rest.
+template <class C>
+void load_padded(const Block<C>& block, int key, Index at, Index dims, Floats (&x)[Floats::width]) {
+    C copy[Floats::width][ELEMENTS<C>] = {};
+    const C* rows[Floats::width];
+    for (int i = 0; i < Floats::width; ++i) {
+        rows[i] = copy[i];
+        if (key + i < block.count)
+            std::memcpy(copy[i], block.keys[key + i] + at,
+                        std::size_t(lesser(dims, ELEMENTS<C>)) * sizeof(C));
+    }
+    load_transposed(rows, 0, x);
 }
 
 template <class C> void store_word(float* p, Floats bits, C) { store(p, bits); }
@@ -201,12 +206,10 @@ void turn_keys(const Block<C>& block, const Block<C>& next, Index from, Index di
     for (int k = 0; k < BLOCK; k += width)
         for (Index i = 0; i < dims; i += ELEMENTS<C>) {
             Floats x[width];
-            for (int j = 0; j < width; ++j) {
-                bool known = k + j < block.count;
-                x[j] = known ? words(block.keys[k + j] + from + i, dims - i) : zeros();
-                if (k + j < next.count) prefetch(next.keys[k + j] + from + i);
-            }
-            transpose(x);
+            bool whole = k + width <= block.count && i + ELEMENTS<C> <= dims;
+            if (whole) load_transposed(block.keys + k, from + i, x);
+            else load_padded(block, k, from + i, dims - i, x);
+            for (int j = k; j < k + width && j < next.count; ++j) prefetch(next.keys[j] + from + i);
             float* to = out + i / PER_WORD<C> * BLOCK + k;
             for (int j = 0; j < width; ++j) store_word(to + j * BLOCK, x[j], C());
         }
