@@ -81,7 +81,7 @@ def read_bandwidth(bytes: int, threads: int) -> float:
     """Bytes a second; see naga/native/probe.hpp."""
 
 def product_peak(dtype: str, isa: str, threads: int) -> float:
-    """FLOP a second; float32, bfloat16, or int8 weights and inputs; see naga/native/probe.hpp."""
+    """FLOP a second; dtype: float32, bfloat16, or int8; see naga/native/probe.hpp."""
 
 def packed_bytes(rows: int, columns: int, format: Format, group: int) -> int:
     """Of a weight (rows, columns) in int8 or int4; a multiple of 64. group: 32, 64 or 128."""

@@ -2,7 +2,7 @@
 
 A pair is naga in one precision and a peer in one. Both have a long-lived worker process, and the
 one that is not measured is parked. The machine's limits are read by naga's worker before, between
-and after the two: a pass over the very weights it decodes with, or products in its caches. Pairs
+and after the two: a pass over the very weights it decodes with, or products in its registers. Pairs
 come one after the other, so that memory holds two models at a time. Says how fast, never whether
 that is fast enough.
 """
@@ -177,7 +177,7 @@ NOTES = {
         "**prefill**: from a prompt of `context` tokens to its first token. naga: its engine from "
         "submit, scheduling and sampling included; llama.cpp: llama_decode and an argmax; "
         "transformers: one forward pass and an argmax; vLLM: its V1 engine's steps.",
-        "**of limit**: the prompt's FLOPs (the head's once) over the speed of products in caches, "
+        "**of limit**: the prompt's FLOPs (the head's once) over the speed of products in registers, "
         "read beside each work, in the arithmetic of the precision: int8 and int4 weights meet "
         "int8 inputs.",
         _WORKERS,

@@ -15,6 +15,14 @@ import torch
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from naga.bench.limits import (
+    ELEMENTS,
+    PRODUCTS,
+    Arithmetic,
+    Precision,
+    dtype_of,
+    weights_of,
+)
 from naga.bench.machine import cpu_model
 from naga.config.model import ModelConfig
 from naga.config.serve import EngineConfig
@@ -23,7 +31,8 @@ from naga.model.account import Account, account
 from naga.runtime import DTYPES
 
 ISAS = ("portable", "avx2", "avx512", "avx512_bf16")
-SHORT = {"bfloat16": "bf16", "float32": "f32"}
+# What a model may be held in, as --weights and --dtype say it.
+HELD: tuple[Precision, ...] = ("bf16", "int8", "int4")
 # Many times any last cache.
 READ_BYTES = 1 << 29
 NOT_BUILT = (
@@ -43,16 +52,16 @@ class Kernels:
     read_one_thread: float
     """Bytes of memory read, a second."""
     read_all_threads: float
-    product_flops: Mapping[str, float]
-    """FLOP of products a second on all threads, by dtype."""
+    product_flops: Mapping[Arithmetic, float]
+    """FLOP of products a second on all threads, by arithmetic."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """One model in one dtype, in an engine with default settings."""
+    """One model in one precision, in an engine with default settings."""
 
     model: str
-    dtype: str
+    precision: Precision
     weight_bytes: int
     state_bytes: int
     """Of one sequence."""
@@ -122,9 +131,9 @@ def diagnose(models: Mapping[str, ModelConfig], *, read_bytes: int = READ_BYTES)
         problem=None if isinstance(kernels, Kernels) else kernels,
         memory=memory,
         fits=tuple(
-            fit(name, config, dtype, memory.available, found)
+            fit(name, config, precision, memory.available, found)
             for name, config in models.items()
-            for dtype in ("bfloat16", "float32")
+            for precision in HELD
         ),
     )
 
@@ -137,7 +146,9 @@ def measure_kernels(threads: int, read_bytes: int) -> Kernels | str:
         return str(error)
     isa, counts = _cpu.best_isa(), (1, threads)
     before = [_cpu.read_bandwidth(read_bytes, count) for count in counts]
-    products = {name: _cpu.product_peak(name, isa, threads) for name in DTYPES}
+    products = {
+        name: _cpu.product_peak(element, isa, threads) for name, element in ELEMENTS.items()
+    }
     # Twice, some time apart: where others share the memory it is slow for tenths of a second.
     after = [_cpu.read_bandwidth(read_bytes, count) for count in counts]
     one, every = map(max, zip(before, after, strict=True))
@@ -150,24 +161,28 @@ def measure_kernels(threads: int, read_bytes: int) -> Kernels | str:
     )
 
 
-def fit(name: str, config: ModelConfig, dtype: str, available: int, kernels: Kernels | None) -> Fit:
+def fit(
+    name: str, config: ModelConfig, precision: Precision, available: int, kernels: Kernels | None
+) -> Fit:
     """What one model needs of `available` bytes, and how fast `kernels` can be on it at most."""
-    engine = EngineConfig.model_validate({"dtype": dtype})
-    need, costs = memory_need(config, engine), account(config, DTYPES[dtype].itemsize)
+    asked = {"dtype": dtype_of(precision), "weights": weights_of(precision)}
+    engine = EngineConfig.model_validate(asked)
+    need = memory_need(config, engine)
+    costs = account(config, DTYPES[dtype_of(precision)].itemsize)
+    decode = prefill = None
+    if kernels is not None:
+        decode = decode_limit(costs, need, kernels.read_all_threads)
+        prefill = prefill_limit(config, costs, kernels.product_flops[PRODUCTS[precision]])
     return Fit(
         model=name,
-        dtype=dtype,
+        precision=precision,
         weight_bytes=need.weights,
         state_bytes=costs.state_bytes,
         kv_bytes_per_1k_tokens=1000 * costs.kv_bytes_per_token,
         need_bytes=need.total,
         fits=need.total <= available,
-        decode_tokens_per_s=(
-            None if kernels is None else decode_limit(costs, need, kernels.read_all_threads)
-        ),
-        prefill_tokens_per_s=(
-            None if kernels is None else prefill_limit(config, costs, kernels.product_flops[dtype])
-        ),
+        decode_tokens_per_s=decode,
+        prefill_tokens_per_s=prefill,
     )
 
 
@@ -207,7 +222,7 @@ def _describe_memory(memory: SystemMemory) -> str:
 def _models_table(fits: tuple[Fit, ...]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns
     table.add_column("model\n模型", no_wrap=True)
-    table.add_column("dtype\n精度")
+    table.add_column("held\n精度")
     for heading in (
         "weights\n权重 GB", "state\n状态 MB", "KV/1k\n缓存 MB", "needs\n需要 GB",
         "fits\n放得下", "decode\n解码/s", "prefill\n预填/s",
@@ -217,7 +232,7 @@ def _models_table(fits: tuple[Fit, ...]) -> Table:
     for row in fits:
         table.add_row(
             row.model if row.model != before else "",
-            SHORT[row.dtype],
+            row.precision,
             digits(row.weight_bytes / 1e9),
             digits(row.state_bytes / 1e6),
             digits(row.kv_bytes_per_1k_tokens / 1e6),

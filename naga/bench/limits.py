@@ -27,6 +27,18 @@ Arithmetic = Literal["f32", "bf16", "int8"]
 PRODUCTS: Mapping[Precision, Arithmetic] = {
     "f32": "f32", "bf16": "bf16", "int8": "int8", "int4": "int8",
 }  # fmt: skip
+# As the kernels name them.
+ELEMENTS: Mapping[Arithmetic, str] = {"f32": "float32", "bf16": "bfloat16", "int8": "int8"}
+
+
+def dtype_of(precision: Precision) -> Literal["float32", "bfloat16"]:
+    """That the engine computes in."""
+    return "float32" if precision == "f32" else "bfloat16"
+
+
+def weights_of(precision: Precision) -> Weights | None:
+    """How the engine holds its matrices, if not in its dtype."""
+    return precision if precision == "int8" or precision == "int4" else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +48,7 @@ class Rates:
     bytes_per_s: float | None = None
     """Weights read from memory."""
     flops_per_s: Mapping[Arithmetic, float] | None = None
-    """Products of weights and inputs that lie in caches."""
+    """Products of operands that lie in registers."""
 
 
 def average(first: Rates, second: Rates) -> Rates:

@@ -3,7 +3,7 @@
 For each kind of a model's layers, and for its head, a plan of its own computes steps: of several
 sequences' next tokens, and of one prompt. Its weights are random and more than a cache holds.
 Beside every step the weights are read once; the limit is whichever takes longer, the bytes that
-the step must move or its FLOPs in caches. Peers compute whole models only: there are none here.
+the step must move or its FLOPs in registers. Peers compute whole models only: there are none here.
 
 T tokens of a step, D hidden_dim.
 """
@@ -20,14 +20,16 @@ from rich.table import Table
 from naga import __version__
 from naga.bench.engines import EVERY_EXPERT
 from naga.bench.limits import (
+    ELEMENTS,
     NAGA_BITS,
     PRODUCTS,
     Precision,
     decode_bytes,
+    dtype_of,
     step_flops,
     weight_bytes,
+    weights_of,
 )
-from naga.bench.ours import ELEMENTS, dtype_of, weights_of
 from naga.config.model import ModelConfig
 from naga.config.quantisation import Quantisation
 from naga.model.init import initialize

@@ -10,7 +10,6 @@ B sequences, C tokens of each.
 
 import threading
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 
@@ -19,12 +18,11 @@ import torch
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models
 
-from naga.bench.limits import Arithmetic, Kv, Precision
+from naga.bench.limits import ELEMENTS, Arithmetic, Kv, Precision, dtype_of, weights_of
 from naga.bench.rounds import Case, Tokens
 from naga.checkpoint.load import load_model
 from naga.config.base import ConfigError
 from naga.config.load import parse_config
-from naga.config.quantisation import Weights
 from naga.config.serve import EngineConfig
 from naga.config.train import OptimConfig
 from naga.data.packing import PackedBatch
@@ -37,20 +35,7 @@ from naga.runtime import Runtime, make_runtime
 from naga.train.optim import make_optimizer, make_trainable
 from naga.train.step import train_step
 
-ELEMENTS: Mapping[Arithmetic, str] = {"f32": "float32", "bf16": "bfloat16", "int8": "int8"}
-
-
 USUAL = parse_config(EngineConfig, {}, source="bench")
-
-
-def dtype_of(precision: Precision) -> str:
-    """That the engine computes in."""
-    return "float32" if precision == "f32" else "bfloat16"
-
-
-def weights_of(precision: Precision) -> Weights | None:
-    """How the engine holds its matrices, if not in its dtype."""
-    return precision if precision == "int8" or precision == "int4" else None
 
 
 def open_sequences(
@@ -141,7 +126,7 @@ class EngineSequences:
         return count / (perf_counter() - started)
 
     def product_peaks(self, names: list[Arithmetic]) -> dict[Arithmetic, float]:
-        """FLOP a second of products whose operands lie in caches."""
+        """FLOP a second of products whose operands lie in registers."""
         threads = torch.get_num_threads()
         return {name: product_peak(ELEMENTS[name], best_isa(), threads) for name in names}
 

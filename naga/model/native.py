@@ -154,7 +154,7 @@ def best_isa() -> str:
 
 
 def product_peak(element: str, isa: str, threads: int) -> float:
-    """FLOP a second of products in caches; `element`: float32, bfloat16, or int8."""
+    """FLOP a second of products in registers; `element`: float32, bfloat16, or int8."""
     return float(_cpu.product_peak(element, isa, threads))
 
 

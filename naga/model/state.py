@@ -209,7 +209,6 @@ class KeyValues:
         wide = (held.float() * scale for held, scale in zip((keys, values), scales, strict=True))
         return next(wide), next(wide)
 
-
     def meet(self, q: Tensor) -> Tensor:
         """Queries (Q, H, d) as they meet the keys: int8 ones meet int8 queries."""
         if self.key_scales is None:

@@ -227,6 +227,10 @@ struct Kernels {
 
     // sampling: also the largest logit and the sum at sharpness 1; false if a logit is not finite
     bool (*weigh)(const Softmax&, float& peak, double& total);
+
+    // the machine's limit
+    // Products of registers alone, of the element or of int8; returns the multiply-adds done.
+    double (*exhaust)(Format, Index rounds);
 };
 
 // The tables compiled in; nullptr where this processor or this build lacks the instructions.

@@ -5,9 +5,8 @@
 #include <chrono>
 #include <cstring>
 #include <limits>
-#include <vector>
+#include <memory>
 
-#include "plan.hpp"
 #include "pool.hpp"
 #include "read.hpp"
 
@@ -19,8 +18,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int READ_PASSES = 9;
 constexpr int PRODUCT_PASSES = 16;
 constexpr double PRODUCT_SECONDS = 0.1;  // at least; a core needs some time to its full clock
-// A panel's weights, inputs and results: some 200 kB in float32, less than any core's own cache.
-constexpr Index ROWS = 96, DEPTH = 256, COLUMNS = 64;
+constexpr Index PRODUCT_ROUNDS = 1 << 16;
 
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -42,43 +40,6 @@ template <class Work> double seconds_of(Pool& pool, Work work) {
 struct Line {
     std::uint64_t words[8];
 };
-
-// Columns that share a scale where weights are quantised.
-constexpr Index GROUP = 32, GROUPS = DEPTH / GROUP;
-
-// One thread's operands.
-struct Operands {
-    Packed weight;
-    std::vector<float> x, y;  // float32 or, in half of it, bfloat16
-    // x as quantised weights meet it.
-    std::vector<std::int8_t> values;
-    std::vector<float> scales;
-    std::vector<std::int32_t> totals;
-
-    Product product(const Kernels& kernels) {
-        Product product{x.data(), DEPTH, ROWS, &weight.matrix(), y.data(), COLUMNS};
-        if (weight.matrix().format == Format::element) return product;
-        values.resize(std::size_t(ROWS * DEPTH));
-        scales.resize(std::size_t(ROWS * GROUPS));
-        totals.resize(std::size_t(ROWS * GROUPS));
-        product.quantised = {values.data(), scales.data(), totals.data()};
-        kernels.quantise(x.data(), DEPTH, DEPTH, GROUP, 0, ROWS, product.quantised);
-        return product;
-    }
-};
-
-void fill(Operands& operands, const Kernels& kernels, Format format) {
-    operands.x.assign(std::size_t(ROWS * DEPTH), 0);
-    operands.y.assign(std::size_t(ROWS * COLUMNS), 0);
-    std::vector<float> weight(static_cast<std::size_t>(COLUMNS * DEPTH));
-    // 0.5 in both dtypes: two bfloat16 of it are one word.
-    std::uint32_t half = kernels.element == Element::float32 ? 0x3f000000u : 0x3f003f00u;
-    for (std::vector<float>* values : {&operands.x, &weight})
-        for (float& value : *values) std::memcpy(&value, &half, 4);
-    operands.weight.shape(kernels, COLUMNS, DEPTH, format, format == Format::element ? 0 : GROUP);
-    operands.weight.own();
-    operands.weight.fill(kernels, weight.data(), nullptr, 0, operands.weight.panels());
-}
 
 }  // namespace
 
@@ -104,23 +65,16 @@ double read_bandwidth(Index bytes, int threads) {
 
 double product_peak(const Kernels& kernels, Format format, int threads) {
     Pool pool(threads);
-    std::vector<Operands> operands(static_cast<std::size_t>(threads));
-    std::vector<Product> products;
-    for (Operands& own : operands) {
-        fill(own, kernels, format);
-        products.push_back(own.product(kernels));
-    }
-    Index panels = operands.front().weight.panels();
-    auto multiply = [&](Team& team) {
-        for (int i = 0; i < PRODUCT_PASSES; ++i)
-            kernels.product(products[std::size_t(team.rank)], 0, panels);
-    };
-    double best = std::numeric_limits<double>::infinity();
+    double best = 0;
     Clock::time_point start = Clock::now();
-    for (int pass = 0; pass < PRODUCT_PASSES || seconds_since(start) < PRODUCT_SECONDS; ++pass)
-        best = std::min(best, seconds_of(pool, multiply));
-    double multiplied = double(PRODUCT_PASSES) * ROWS * DEPTH * COLUMNS;
-    return 2 * multiplied * threads / best;
+    for (int pass = 0; pass < PRODUCT_PASSES || seconds_since(start) < PRODUCT_SECONDS; ++pass) {
+        std::atomic<std::int64_t> multiplied{0};
+        double seconds = seconds_of(pool, [&](Team&) {
+            multiplied += std::int64_t(kernels.exhaust(format, PRODUCT_ROUNDS));
+        });
+        best = std::max(best, 2 * double(multiplied) / seconds);
+    }
+    return best;
 }
 
 }  // namespace naga

@@ -12,8 +12,8 @@ namespace naga {
 // Of memory if the buffer is many times the last cache. Throws std::bad_alloc.
 double read_bandwidth(Index bytes, int threads);
 
-// FLOP a second of `product` on weights in `format` and inputs, rounded already, that stay in a
-// core's own cache; a multiply-add counts as two.
+// FLOP a second of the instruction that products of the element, or of int8, are made of, with all
+// operands in registers: no product of matrices is faster. A multiply-add counts as two.
 double product_peak(const Kernels& kernels, Format format, int threads);
 
 }  // namespace naga

@@ -12,6 +12,7 @@
 #include "../ops/pointwise/cpu.cpp"
 #include "../ops/moe/cpu.cpp"
 #include "../ops/sampling/cpu.cpp"
+#include "peak.hpp"
 
 namespace naga {
 namespace NAGA_ISA {
@@ -30,6 +31,7 @@ template <class E> Kernels make_table(Element element) {
     fill_pointwise<E>(table);
     fill_moe<E>(table);
     fill_sampling<E>(table);
+    fill_peak<E>(table);
     return table;
 }
 

@@ -27,7 +27,7 @@ KERNELS = Kernels(
     isas=("portable", "avx2"),
     read_one_thread=10e9,
     read_all_threads=20e9,
-    product_flops={"float32": 100e9, "bfloat16": 400e9},
+    product_flops={"f32": 100e9, "bf16": 400e9, "int8": 800e9},
 )
 
 
@@ -93,12 +93,12 @@ def test_the_prefill_limit_leaves_the_head_out() -> None:
 
 def test_a_model_fits_up_to_its_need() -> None:
     config = CONFIGS["granitemoehybrid"]
-    need = memory_need(config, EngineConfig(dtype="float32")).total
-    row = fit("tiny", config, "float32", need, KERNELS)
-    assert row.fits and not fit("tiny", config, "float32", need - 1, KERNELS).fits
+    need = memory_need(config, EngineConfig(dtype="bfloat16", weights="int8")).total
+    row = fit("tiny", config, "int8", need, KERNELS)
+    assert row.fits and not fit("tiny", config, "int8", need - 1, KERNELS).fits
     assert row.need_bytes == need
-    assert row.kv_bytes_per_1k_tokens == 1000 * account(config, 4).kv_bytes_per_token
-    assert fit("tiny", config, "float32", need, None) == replace(
+    assert row.kv_bytes_per_1k_tokens == 1000 * account(config, 2).kv_bytes_per_token
+    assert fit("tiny", config, "int8", need, None) == replace(
         row, decode_tokens_per_s=None, prefill_tokens_per_s=None
     )
 
@@ -108,9 +108,8 @@ def test_a_diagnosis_names_what_the_engine_uses() -> None:
     assert found.threads == torch.get_num_threads() and found.problem is None
     assert found.kernels is not None and found.kernels.isa == _cpu.best_isa()
     assert found.kernels.isas[0] == "portable" and found.kernels.isas[-1] == found.kernels.isa
-    assert [(row.model, row.dtype) for row in found.fits] == [
-        ("tiny", "bfloat16"),
-        ("tiny", "float32"),
+    assert [(row.model, row.precision) for row in found.fits] == [
+        ("tiny", precision) for precision in doctor.HELD
     ]
     data = json.loads(found.to_json())
     assert data["schema"] == "naga.doctor.1"
@@ -126,7 +125,7 @@ def test_without_kernels_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "naga._cpu", None)
     found = diagnose({"tiny": CONFIGS["naga"]}, read_bytes=MEGABYTE)
     assert found.kernels is None and "_cpu" in str(found.problem)
-    assert [row.decode_tokens_per_s for row in found.fits] == [None, None]
+    assert [row.decode_tokens_per_s for row in found.fits] == [None] * 3
     text = text_of(found)
     assert "not built 未构建" in text and "apt install g++" in text
 
