@@ -219,6 +219,8 @@ def write_shards(
 def _write_file(file: Path, stored: list[Stored]) -> None:
     # transformers refuses a file that does not say who made it.
     save_file({item.name: item.tensor() for item in stored}, file, {"format": "pt"})
+    # safetensors writes for its owner alone, whatever the umask says.
+    file.chmod((file.parent / CONFIG_FILE).stat().st_mode)
 
 
 def _split(stored: list[SizedT], shard_bytes: int) -> list[list[SizedT]]:

@@ -83,6 +83,15 @@ def test_saving_what_was_loaded_changes_no_byte(tmp_path: Path) -> None:
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
 
 
+def test_files_are_as_readable_as_the_umask_allows(tmp_path: Path) -> None:
+    previous = os.umask(0o027)
+    try:
+        write(tmp_path / "a")
+    finally:
+        os.umask(previous)
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "a").iterdir()} == {0o640}
+
+
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     return train_tokenizer(["a small text of few words, 一些字"] * 2, vocab_size=280)
