@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 class Format:
@@ -18,6 +16,9 @@ class PlanConfig:
     format: Format
     group: int
     def __init__(self) -> None: ...
+
+class BoundStates:
+    """Made by Plan.bind, for that plan."""
 
 class Plan:
     """One caller at a time. ValueError names the tensor or array that does not fit."""
@@ -44,30 +45,53 @@ class Plan:
     def read_weights(self) -> int:
         """Read every byte of the weights once, with all threads; how many they are."""
 
-    def step(
+    def bind(
         self,
-        tokens: Tensor,
-        lengths: Tensor,
-        starts: Tensor,
-        slots: Tensor,
-        pages: Tensor,
         ssm: Tensor,
         conv: Tensor,
         keys: Tensor,
         values: Tensor,
         key_scales: Tensor | None,
         value_scales: Tensor | None,
+    ) -> BoundStates:
+        """A pool's tensors for `step`, which reads and writes them where they lie."""
+
+    def step(
+        self,
+        tokens: Tensor,
+        lengths: Sequence[int],
+        starts: Sequence[int],
+        slots: Sequence[int],
+        pages: Sequence[Sequence[int]],
+        states: BoundStates,
         hidden: Tensor,
     ) -> None: ...
     def logits(self, hidden: Tensor, out: Tensor) -> None: ...
     def sample(
+        self, logits: Tensor, draws: Sequence[tuple[float, float, int, int, int, int]]
+    ) -> list[tuple[int, float]]:
+        """(temperature, top_p, top_k or 0, seed, choice, position) for each row of logits (R, V).
+
+        A token and its log-probability for each; token -1 where logits are not finite.
+        """
+
+    def choose(
         self,
-        logits: Tensor,
-        reals: Tensor,
-        words: NDArray[np.uint64],
-        tokens: Tensor,
-        logprobs: Tensor,
-    ) -> None: ...
+        tokens: Sequence[int],
+        lengths: Sequence[int],
+        starts: Sequence[int],
+        slots: Sequence[int],
+        pages: Sequence[Sequence[int]],
+        states: BoundStates,
+        rows: Sequence[int],
+        draws: Sequence[tuple[float, float, int, int, int, int]],
+    ) -> list[tuple[int, float]]:
+        """`step`, then `logits` and `sample` of the hidden rows `rows`, in ascending order."""
+
+    @property
+    def seconds(self) -> float:
+        """Spent so far in step, logits, sample and choose."""
+
     @property
     def threads(self) -> int: ...
     @property

@@ -177,8 +177,8 @@ NOTES = {
         "**prefill**: from a prompt of `context` tokens to its first token. naga: its engine from "
         "submit, scheduling and sampling included; llama.cpp: llama_decode and an argmax; "
         "transformers: one forward pass and an argmax; vLLM: its V1 engine's steps.",
-        "**of limit**: the prompt's FLOPs (the head's once) over the speed of products in registers, "
-        "read beside each work, in the arithmetic of the precision: int8 and int4 weights meet "
+        "**of limit**: the prompt's FLOPs (the head's once) over the speed of products in "
+        "registers, read beside each work, in the arithmetic of the precision: int8 and int4 meet "
         "int8 inputs.",
         _WORKERS,
     ),

@@ -57,6 +57,7 @@ class Tokenizer:
         self._special = {token.content: index for index, token in added.items() if token.special}
         self._special_ids = frozenset(self._special.values())
         self._byte_level = _is_byte_level(backend)
+        self._token_bytes: dict[int, bytes] = {}
         self._companions = _chat_companions() if self.is_chat() else companions
         self.vocab_size: int = max(backend.get_vocab().values()) + 1
 
@@ -103,6 +104,12 @@ class Tokenizer:
 
         They may be part of a character: only the bytes of a whole text are UTF-8.
         """
+        known = self._token_bytes.get(index)
+        if known is None:
+            known = self._token_bytes[index] = self._bytes_of(index)
+        return known
+
+    def _bytes_of(self, index: int) -> bytes:
         token = self._backend.id_to_token(index)
         if token is None or index in self._special_ids:
             return b""

@@ -41,6 +41,15 @@ class RowModel(Protocol):
 
     def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Sample | None]: ...
 
+    def choose(
+        self,
+        tokens: Sequence[int],
+        batch: Batch,
+        pool: StatePool,
+        rows: Sequence[int],
+        draws: Sequence[Draw],
+    ) -> list[Sample | None]: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Numerics:

@@ -5,8 +5,8 @@ row's result depends on its own tokens alone (the model's promise), so who share
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
-import numpy as np
 import torch
 
 from naga.engine.backend import RowModel
@@ -45,14 +45,10 @@ class Runner:
             [piece.pages for piece in pieces],
             self._device,
         )
-        tokens = torch.tensor([token for piece in pieces for token in piece.tokens])
-        hidden = self._model.step(tokens.to(self._device), batch, self.pool)
-        ends = np.cumsum([len(piece.tokens) for piece in pieces]) - 1
-        rows = [int(end) for end, piece in zip(ends, pieces, strict=True) if piece.chooses]
-        if not rows:
-            return []
-        logits = self._model.logits_rows(hidden[torch.tensor(rows, device=self._device)])
-        return self._model.sample(logits, draws)
+        tokens = [token for piece in pieces for token in piece.tokens]
+        ends = accumulate(len(piece.tokens) for piece in pieces)
+        rows = [end - 1 for end, piece in zip(ends, pieces, strict=True) if piece.chooses]
+        return self._model.choose(tokens, batch, self.pool, rows, draws)
 
     def _choose_threads(self, tokens: int) -> None:
         """Results do not depend on the number of threads; how long they take does."""

@@ -41,9 +41,8 @@ class Attention(nn.Module):
         positions = torch.cat([batch.positions, batch.positions.new_zeros(missing)])
         q, k, v = self._heads(projected, positions)
         mixed = torch.zeros(q.shape, device=x.device)
-        assert batch.page_table is not None
         first, page_size = 0, pages.keys.shape[1]
-        for length, start, own in zip(batch.lengths, batch.starts, batch.page_table, strict=True):
+        for length, start, own in zip(batch.lengths, batch.starts, batch.page_index, strict=True):
             rows, end = slice(first, first + length), start + length
             used = own[: -(-end // page_size)]
             pages.put(used, start, k[rows], v[rows])

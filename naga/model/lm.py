@@ -94,6 +94,21 @@ class HybridLM(nn.Module):
         rows = logits.cpu().numpy()
         return [sample(row, draw) for row, draw in zip(rows, draws, strict=True)]
 
+    def choose(
+        self,
+        tokens: Sequence[int],
+        batch: Batch,
+        pool: StatePool,
+        rows: Sequence[int],
+        draws: Sequence[Draw],
+    ) -> list[Sample | None]:
+        """`step`, then a token for each of `rows`, places among `tokens` in ascending order."""
+        device = self.head_weight.device
+        hidden = self.step(torch.tensor(tokens, device=device), batch, pool)
+        if not rows:
+            return []
+        return self.sample(self.logits_rows(hidden[torch.tensor(rows, device=device)]), draws)
+
     @property
     def head_weight(self) -> Tensor:
         """(V, D), the embedding itself where it is tied."""

@@ -58,19 +58,18 @@ class Mamba2(nn.Module):
 
     def step(self, x: Tensor, batch: Batch, ssm: Tensor, conv: Tensor) -> Tensor:
         """x (padded T, D); ssm (slots, H, P, N), conv (slots, W-1, channels) move on in place."""
-        assert batch.slots is not None
         z, xBC, dt = self._split(linear_rows(x, self.in_proj.weight))
-        before, states = conv[batch.slots], ssm[batch.slots]
+        before, states = conv[batch.slot_index], ssm[batch.slot_index]
         if fresh := [row for row, start in enumerate(batch.starts) if start == 0]:
             # Overwritten, not multiplied: a fresh slot may hold anything, NaN included.
             before[fresh], states[fresh] = 0, 0
-        conv[batch.slots] = torch.cat([before.flatten(0, 1), xBC])[self._carried(batch)]
+        conv[batch.slot_index] = torch.cat([before.flatten(0, 1), xBC])[self._carried(batch)]
         convolved = self._convolve(xBC, before, batch)
         scan_in, B, C = self._parts(convolved)
         dt = softplus_rows(dt.float() + self.dt_bias).clamp(*self._config.dt_limit)
         A = -torch.exp(self.A_log)
         y = ssd_rows(scan_in, dt, A, B, C, self.D, batch.lengths, states)
-        ssm[batch.slots] = states
+        ssm[batch.slot_index] = states
         groups = self._config.num_groups
         normed = gated_rms_norm_rows(y.flatten(1), z, self.norm.weight, self._eps, groups)
         return linear_rows(normed, self.out_proj.weight)

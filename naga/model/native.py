@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,6 +56,7 @@ class NativeModel:
         self._dtype = dtype
         name = str(dtype).removeprefix("torch.")
         self._plan = _cpu.Plan(_plan_config(config, quantisation), isa, name, threads)
+        self._bound: tuple[StatePool, _cpu.BoundStates] | None = None
 
     @classmethod
     def of(
@@ -105,23 +105,26 @@ class NativeModel:
 
     def step(self, tokens: Tensor, batch: Batch, pool: StatePool) -> Tensor:
         """As HybridLM.step: hidden (T, D); moves the batch's states in `pool` on."""
-        assert batch.slots is not None and batch.page_table is not None
+        assert batch.slots is not None and batch.pages is not None
         hidden = torch.empty(tokens.shape[0], self.config.hidden_dim, dtype=self._dtype)
         self._plan.step(
             tokens,
-            torch.tensor(batch.lengths),
-            torch.tensor(batch.starts),
+            batch.lengths,
+            batch.starts,
             batch.slots,
-            batch.page_table,
-            pool.ssm,
-            pool.conv,
-            pool.keys,
-            pool.values,
-            pool.key_scales,
-            pool.value_scales,
+            batch.pages,
+            self._bind(pool),
             hidden,
         )
         return hidden
+
+    def _bind(self, pool: StatePool) -> _cpu.BoundStates:
+        """Of the pool that came last, looked at once."""
+        if self._bound is None or self._bound[0] is not pool:
+            scales = (pool.key_scales, pool.value_scales)
+            states = self._plan.bind(pool.ssm, pool.conv, pool.keys, pool.values, *scales)
+            self._bound = (pool, states)
+        return self._bound[1]
 
     def logits_rows(self, hidden: Tensor) -> Tensor:
         """(R, D) -> (R, V) float32."""
@@ -131,21 +134,50 @@ class NativeModel:
 
     def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Sample | None]:
         """As HybridLM.sample."""
-        reals = torch.tensor([(d.temperature, d.top_p) for d in draws], dtype=torch.float64)
-        words = np.array(
-            [(d.top_k or 0, d.seed % WORD, d.choice, d.position) for d in draws], np.uint64
+        return _samples(self._plan.sample(logits, _numbers(draws)))
+
+    def choose(
+        self,
+        tokens: Sequence[int],
+        batch: Batch,
+        pool: StatePool,
+        rows: Sequence[int],
+        draws: Sequence[Draw],
+    ) -> list[Sample | None]:
+        """As HybridLM.choose, in one native call: no tensor is made for a token."""
+        assert batch.slots is not None and batch.pages is not None
+        chosen = self._plan.choose(
+            tokens,
+            batch.lengths,
+            batch.starts,
+            batch.slots,
+            batch.pages,
+            self._bind(pool),
+            rows,
+            _numbers(draws),
         )
-        tokens = torch.empty(len(draws), dtype=torch.int64)
-        logprobs = torch.empty(len(draws), dtype=torch.float64)
-        self._plan.sample(logits, reals, words, tokens, logprobs)
-        return [
-            Sample(token=token, logprob=logprob) if token >= 0 else None
-            for token, logprob in zip(tokens.tolist(), logprobs.tolist(), strict=True)
-        ]
+        return _samples(chosen)
+
+    @property
+    def seconds(self) -> float:
+        """Spent so far in native calls: what is missing from a step's time is Python's."""
+        return float(self._plan.seconds)
 
     def read_weights(self) -> int:
         """Read every byte of the weights once, with all threads; how many they are."""
         return int(self._plan.read_weights())
+
+
+def _numbers(draws: Sequence[Draw]) -> list[tuple[float, float, int, int, int, int]]:
+    return [
+        (d.temperature, d.top_p, d.top_k or 0, d.seed % WORD, d.choice, d.position) for d in draws
+    ]
+
+
+def _samples(chosen: Sequence[tuple[int, float]]) -> list[Sample | None]:
+    return [
+        Sample(token=token, logprob=logprob) if token >= 0 else None for token, logprob in chosen
+    ]
 
 
 def best_isa() -> str:

@@ -27,14 +27,38 @@ class Batch:
     """Tokens of each sequence in this batch, all at least 1."""
     starts: tuple[int, ...]
     """Position of each sequence's first token here; 0 starts it from zero state."""
-    cu_seqlens: Tensor
-    """(S+1,) int32: where each sequence begins and the last one ends."""
-    positions: Tensor
-    """(T,) int64: each token's position in its sequence."""
-    slots: Tensor | None
-    """(S,) int64: recurrent-state slots; None in training."""
-    page_table: Tensor | None
-    """(S, pages) int64: page p holds positions p·page_size …; unused entries are -1."""
+    device: torch.device | str
+    slots: tuple[int, ...] | None
+    """Recurrent-state slot of each sequence; None in training."""
+    pages: tuple[tuple[int, ...], ...] | None
+    """KV pages of each: the p-th holds positions p·page_size …."""
+
+    # On demand: native kernels do without them.
+
+    @cached_property
+    def cu_seqlens(self) -> Tensor:
+        """(S+1,) int32: where each sequence begins and the last one ends."""
+        ends = torch.tensor([0, *self.lengths]).cumsum(0)
+        return ends.to(device=self.device, dtype=torch.int32)
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """(T,) int64: each token's position in its sequence."""
+        spans = zip(self.starts, self.lengths, strict=True)
+        each = [torch.arange(start, start + length) for start, length in spans]
+        return torch.cat(each).to(self.device)
+
+    @cached_property
+    def slot_index(self) -> Tensor:
+        """(S,) int64"""
+        assert self.slots is not None
+        return torch.tensor(self.slots, dtype=torch.int64, device=self.device)
+
+    @cached_property
+    def page_index(self) -> tuple[Tensor, ...]:
+        """(pages,) int64 of each sequence."""
+        assert self.pages is not None
+        return tuple(torch.tensor(own, dtype=torch.int64, device=self.device) for own in self.pages)
 
     @cached_property
     def segments(self) -> Tensor:
@@ -45,47 +69,27 @@ class Batch:
 
 def pack(lengths: Sequence[int], device: torch.device | str) -> Batch:
     """Fresh sequences for training."""
-    return _make(lengths, [0] * len(lengths), None, None, device)
+    assert lengths and min(lengths) >= 1, lengths
+    starts = (0,) * len(lengths)
+    return Batch(lengths=tuple(lengths), starts=starts, device=device, slots=None, pages=None)
 
 
 def place(
     lengths: Sequence[int],
     starts: Sequence[int],
     slots: Sequence[int],
-    page_table: Sequence[Sequence[int]],
+    pages: Sequence[Sequence[int]],
     device: torch.device | str,
 ) -> Batch:
     """Sequences that continue from their slot and pages; a slot appears once in a batch."""
-    assert len(set(slots)) == len(slots) == len(lengths), (slots, lengths)
-    widest = max((len(pages) for pages in page_table), default=0)
-    table = [list(pages) + [-1] * (widest - len(pages)) for pages in page_table]
-    return _make(
-        lengths,
-        starts,
-        torch.tensor(slots, dtype=torch.int64, device=device),
-        torch.tensor(table, dtype=torch.int64, device=device).view(len(slots), widest),
-        device,
-    )
-
-
-def _make(
-    lengths: Sequence[int],
-    starts: Sequence[int],
-    slots: Tensor | None,
-    page_table: Tensor | None,
-    device: torch.device | str,
-) -> Batch:
     assert lengths and min(lengths) >= 1, lengths
-    bounds = torch.tensor([0, *lengths]).cumsum(0)
-    spans = zip(starts, lengths, strict=True)
-    positions = torch.cat([torch.arange(start, start + length) for start, length in spans])
+    assert len(set(slots)) == len(slots) == len(lengths), (slots, lengths)
     return Batch(
         lengths=tuple(lengths),
         starts=tuple(starts),
-        cu_seqlens=bounds.to(device=device, dtype=torch.int32),
-        positions=positions.to(device),
-        slots=slots,
-        page_table=page_table,
+        device=device,
+        slots=tuple(slots),
+        pages=tuple(map(tuple, pages)),
     )
 
 

@@ -5,10 +5,13 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <memory>
 #include <optional>
@@ -28,7 +31,6 @@ namespace {
 using Array = nb::ndarray<nb::device::cpu>;
 using Input = nb::ndarray<nb::ro, nb::device::cpu>;
 using Integers = nb::ndarray<const Index, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Table = nb::ndarray<const Index, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 template <class A> bool is_float32(const A& a) { return a.dtype() == nb::dtype<float>(); }
 template <class A> bool is_bytes(const A& a) { return a.dtype() == nb::dtype<std::uint8_t>(); }
@@ -130,23 +132,25 @@ States states_of(const Plan& plan, const Array& ssm, const Array& conv, const Ar
     return states;
 }
 
-std::vector<Sequence> sequences_of(const Plan& plan, const States& states, const Integers& lengths,
-                                   const Integers& starts, const Integers& slots,
-                                   const Table& pages) {
+using Numbers = std::vector<Index>;
+
+std::vector<Sequence> sequences_of(const Plan& plan, const States& states, const Numbers& lengths,
+                                   const Numbers& starts, const Numbers& slots,
+                                   const std::vector<Numbers>& pages) {
     const PlanConfig& c = plan.config();
-    std::size_t count = lengths.shape(0);
+    std::size_t count = lengths.size();
     require(count >= 1, "lengths", "must name at least one sequence");
-    require(starts.shape(0) == count && slots.shape(0) == count && pages.shape(0) == count,
+    require(starts.size() == count && slots.size() == count && pages.size() == count,
             "starts, slots, pages", "must have one row for each sequence");
     std::vector<Sequence> sequences;
     Index first = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        Sequence q{first, lengths(i), starts(i), slots(i), pages.data() + i * pages.shape(1)};
+        Sequence q{first, lengths[i], starts[i], slots[i], pages[i].data()};
         require(q.length >= 1 && q.start >= 0, "lengths, starts", "must be positive, not negative");
         require(!states.ssm || (q.slot >= 0 && q.slot < states.slots), "slots",
                 "names a slot the pool lacks");
         Index used = c.heads ? (q.start + q.length - 1) / states.page_size + 1 : 0;
-        require(used <= Index(pages.shape(1)), "pages", "has too few pages for a sequence");
+        require(used <= Index(pages[i].size()), "pages", "has too few pages for a sequence");
         for (Index p = 0; p < used; ++p)
             require(q.pages[p] >= 0 && q.pages[p] < states.pages, "pages",
                     "names a page the pool lacks");
@@ -161,19 +165,53 @@ void require_complete(const Plan& plan) {
     require(missing.empty(), missing.empty() ? "" : missing[0].c_str(), "was never loaded");
 }
 
-void step(Plan& plan, const Integers& tokens, const Integers& lengths, const Integers& starts,
-          const Integers& slots, const Table& pages, const Array& ssm, const Array& conv,
-          const Array& keys, const Array& values, const Scales& key_scales,
-          const Scales& value_scales, const Array& hidden) {
-    const PlanConfig& c = plan.config();
-    require_complete(plan);
+// Adds to what a plan has spent, from here to the end of the scope.
+class Stopwatch {
+  public:
+    explicit Stopwatch(Plan& plan) : plan_(plan) {}
+    ~Stopwatch() {
+        plan_.seconds += std::chrono::duration<double>(Clock::now() - start_).count();
+    }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    Plan& plan_;
+    Clock::time_point start_ = Clock::now();
+};
+
+// A pool's tensors, found to fit a plan; they live as long as this does.
+struct BoundStates {
+    const Plan* plan;
+    std::vector<Array> arrays;
+    States states;
+};
+
+BoundStates bind(const Plan& plan, const Array& ssm, const Array& conv, const Array& keys,
+          const Array& values, const Scales& key_scales, const Scales& value_scales) {
     States states = states_of(plan, ssm, conv, keys, values, key_scales, value_scales);
+    BoundStates bound{&plan, {ssm, conv, keys, values}, states};
+    if (key_scales) bound.arrays.insert(bound.arrays.end(), {*key_scales, *value_scales});
+    return bound;
+}
+
+void require_tokens(const Index* tokens, std::size_t count, Index rows, const PlanConfig& c) {
+    require(Index(count) == rows, "tokens", "must be as many as the lengths add up to");
+    require(std::all_of(tokens, tokens + count,
+                        [&](Index token) { return token >= 0 && token < c.vocab_size; }),
+            "tokens", "holds a token beyond the vocabulary");
+}
+
+void step(Plan& plan, const Integers& tokens, const Numbers& lengths, const Numbers& starts,
+          const Numbers& slots, const std::vector<Numbers>& pages, const BoundStates& bound,
+          const Array& hidden) {
+    const PlanConfig& c = plan.config();
+    Stopwatch stopwatch(plan);
+    require_complete(plan);
+    require(bound.plan == &plan, "states", "were bound by another plan");
+    const States& states = bound.states;
     std::vector<Sequence> sequences = sequences_of(plan, states, lengths, starts, slots, pages);
     Index rows = sequences.empty() ? 0 : sequences.back().first + sequences.back().length;
-    require(Index(tokens.shape(0)) == rows, "tokens", "must be as many as the lengths add up to");
-    for (Index i = 0; i < rows; ++i)
-        require(tokens.data()[i] >= 0 && tokens.data()[i] < c.vocab_size, "tokens",
-                "holds a token beyond the vocabulary");
+    require_tokens(tokens.data(), tokens.shape(0), rows, c);
     require(is_element(hidden, plan.kernels().element), "hidden", "must have the plan's dtype");
     require_shape(hidden, "hidden", {rows, c.hidden_dim});
     nb::gil_scoped_release released;
@@ -181,6 +219,7 @@ void step(Plan& plan, const Integers& tokens, const Integers& lengths, const Int
 }
 
 void logits(Plan& plan, const Input& hidden, const Array& out) {
+    Stopwatch stopwatch(plan);
     require_complete(plan);
     Index rows = Index(hidden.ndim() ? hidden.shape(0) : 0);
     require(is_element(hidden, plan.kernels().element), "hidden", "must have the plan's dtype");
@@ -191,35 +230,60 @@ void logits(Plan& plan, const Input& hidden, const Array& out) {
     plan.logits(hidden.data(), rows, static_cast<float*>(out.data()));
 }
 
-using Reals = nb::ndarray<double, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Words = nb::ndarray<std::uint64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+// temperature, top_p, top_k, seed, choice, position
+using DrawNumbers = std::tuple<double, double, Index, std::uint64_t, std::uint64_t, std::uint64_t>;
 
-// reals (R, 2): temperature, top_p. words (R, 4): top_k, seed, choice, position.
-// tokens (R,) int64, logprobs (R,) float64 are written.
-using Counts = nb::ndarray<Index, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Logprobs = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-
-void draw_tokens(Plan& plan, const Input& logits, const Reals& reals, const Words& words,
-                 const Counts& tokens, const Logprobs& logprobs) {
-    require_contiguous(logits, "logits");
-    std::size_t rows = logits.ndim() ? logits.shape(0) : 0;
-    require(is_float32(logits), "logits", "must be float32");
-    require_shape(logits, "logits", {Index(rows), plan.config().vocab_size});
-    require(reals.shape(0) == rows && reals.shape(1) == 2, "reals", "must be (R, 2)");
-    require(words.shape(0) == rows && words.shape(1) == 4, "words", "must be (R, 4)");
-    require(tokens.shape(0) == rows && logprobs.shape(0) == rows, "tokens, logprobs",
-            "must be (R,)");
+std::vector<Draw> draws_of(const std::vector<DrawNumbers>& numbers) {
     std::vector<Draw> draws;
-    for (std::size_t r = 0; r < rows; ++r)
-        draws.push_back({reals(r, 0), reals(r, 1), Index(words(r, 0)), words(r, 1), words(r, 2),
-                         words(r, 3)});
-    std::vector<Chosen> chosen(rows);
-    nb::gil_scoped_release released;
-    plan.sample(static_cast<const float*>(logits.data()), draws, chosen.data());
-    for (std::size_t r = 0; r < rows; ++r) {
-        tokens.data()[r] = chosen[r].token;
-        logprobs.data()[r] = chosen[r].logprob;
+    for (const auto& [temperature, top_p, top_k, seed, choice, position] : numbers)
+        draws.push_back({temperature, top_p, top_k, seed, choice, position});
+    return draws;
+}
+
+std::vector<std::pair<Index, double>> pairs_of(const std::vector<Chosen>& chosen) {
+    std::vector<std::pair<Index, double>> pairs;
+    for (const Chosen& one : chosen) pairs.emplace_back(one.token, one.logprob);
+    return pairs;
+}
+
+// A token and its log-probability for each row; token -1 for a row that is not finite.
+std::vector<std::pair<Index, double>> draw_tokens(Plan& plan, const Input& logits,
+                                                  const std::vector<DrawNumbers>& numbers) {
+    Stopwatch stopwatch(plan);
+    require_contiguous(logits, "logits");
+    require(is_float32(logits), "logits", "must be float32");
+    require_shape(logits, "logits", {Index(numbers.size()), plan.config().vocab_size});
+    std::vector<Chosen> chosen(numbers.size());
+    {
+        nb::gil_scoped_release released;
+        plan.sample(static_cast<const float*>(logits.data()), draws_of(numbers), chosen.data());
     }
+    return pairs_of(chosen);
+}
+
+std::vector<std::pair<Index, double>> choose(Plan& plan, const Numbers& tokens,
+                                             const Numbers& lengths, const Numbers& starts,
+                                             const Numbers& slots,
+                                             const std::vector<Numbers>& pages,
+                                             const BoundStates& bound, const Numbers& rows,
+                                             const std::vector<DrawNumbers>& numbers) {
+    Stopwatch stopwatch(plan);
+    require_complete(plan);
+    require(bound.plan == &plan, "states", "were bound by another plan");
+    const States& states = bound.states;
+    std::vector<Sequence> sequences = sequences_of(plan, states, lengths, starts, slots, pages);
+    const Index total = sequences.back().first + sequences.back().length;
+    require_tokens(tokens.data(), tokens.size(), total, plan.config());
+    require(numbers.size() == rows.size(), "draws", "must be as many as the rows");
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        require(rows[i] > (i ? rows[i - 1] : -1) && rows[i] < total, "rows",
+                "must ascend within the tokens");
+    std::vector<Chosen> chosen(rows.size());
+    {
+        nb::gil_scoped_release released;
+        plan.choose(tokens.data(), sequences, states, rows, draws_of(numbers), chosen.data());
+    }
+    return pairs_of(chosen);
 }
 
 // (columns,), or nothing.
@@ -399,6 +463,7 @@ NB_MODULE(_cpu, m) {
         NAGA_FIELD(shared_dim) NAGA_FIELD(expert_gated) NAGA_FIELD(sigmoid_router)
         NAGA_FIELD(routed_scale) NAGA_FIELD(format) NAGA_FIELD(group);
 #undef NAGA_FIELD
+    nb::class_<BoundStates>(m, "BoundStates");
     nb::class_<Plan>(m, "Plan")
         .def("__init__",
              [](Plan* plan, const PlanConfig& config, const std::string& isa,
@@ -412,11 +477,13 @@ NB_MODULE(_cpu, m) {
         .def("read_weights", &read_weights)
         .def("tensors", &tensors_of)
         .def("missing", &Plan::missing)
-        .def("step", &step, "tokens"_a, "lengths"_a, "starts"_a, "slots"_a, "pages"_a, "ssm"_a,
-             "conv"_a, "keys"_a, "values"_a, "key_scales"_a.none(), "value_scales"_a.none(),
-             "hidden"_a)
+        .def("bind", &bind, "ssm"_a, "conv"_a, "keys"_a, "values"_a, "key_scales"_a.none(),
+             "value_scales"_a.none(), nb::keep_alive<0, 1>())
+        .def("step", &step)
         .def("logits", &logits)
         .def("sample", &draw_tokens)
+        .def("choose", &choose)
+        .def_ro("seconds", &Plan::seconds)
         .def_prop_ro("threads", &Plan::threads)
         .def_prop_ro("weight_bytes", &Plan::weight_bytes)
         .def_prop_ro("isa", [](const Plan& plan) { return plan.kernels().name; });

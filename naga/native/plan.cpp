@@ -18,6 +18,8 @@ constexpr Index QUERY_TILE = 16;
 constexpr Index PARTIAL_FLOATS = 8 << 20;
 // Channels of the convolution are shared out in whole lines.
 constexpr Index CHANNEL_BLOCK = 16;
+// Rows whose logits stand in memory at once.
+constexpr std::size_t CHUNK_ROWS = 16;
 
 Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
 
@@ -135,7 +137,7 @@ struct Plan::Rounded {
 struct Plan::Scratch {
     Rounded queries_int8, normed_int8, second_int8, shared_int8, gathered_int8, activated_int8,
         head_int8;
-    Buffer sampled, x, normed, first, second, third, conv, scanned, wide, partial, shared_up, shared_in,
+    Buffer hidden, chunk, sampled, x, normed, first, second, third, conv, scanned, wide, partial, shared_up, shared_in,
         shared_out, gathered;
     // Experts: rows sorted by expert, where each expert's begin, and where a choice's row lies.
     std::vector<std::int32_t> choices;
@@ -473,6 +475,26 @@ void Plan::sample(const float* logits, const std::vector<Draw>& draws, Chosen* c
             chosen[row] = naga::sample(kernels_, logits + row * count, count,
                                        draws[std::size_t(row)], weights);
     });
+}
+
+void Plan::choose(const Index* tokens, const std::vector<Sequence>& sequences,
+                  const States& states, const std::vector<Index>& rows,
+                  const std::vector<Draw>& draws, Chosen* chosen) {
+    const Index bytes = config_.hidden_dim * kernels_.element_bytes;
+    Index total = sequences.empty() ? 0 : sequences.back().first + sequences.back().length;
+    Buffer &hidden = scratch_->hidden, &wide = scratch_->chunk;
+    hidden.reserve(std::size_t(total * bytes));
+    step(tokens, sequences, states, hidden.get());
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        std::memmove(hidden.bytes() + Index(i) * bytes, hidden.bytes() + rows[i] * bytes,
+                     std::size_t(bytes));
+    wide.reserve(std::min(rows.size(), CHUNK_ROWS) * std::size_t(config_.vocab_size) * 4);
+    for (std::size_t first = 0; first < rows.size(); first += CHUNK_ROWS) {
+        std::size_t last = std::min(first + CHUNK_ROWS, rows.size());
+        logits(hidden.bytes() + Index(first) * bytes, Index(last - first), wide.floats());
+        sample(wide.floats(), {draws.begin() + long(first), draws.begin() + long(last)},
+               chosen + first);
+    }
 }
 
 // scratch x -> scratch normed, this thread's rows.

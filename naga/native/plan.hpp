@@ -145,6 +145,10 @@ class Plan {
     void logits(const void* hidden, Index rows, float* logits);
     // logits (R, V) float32 -> a token for each row
     void sample(const float* logits, const std::vector<Draw>& draws, Chosen* chosen);
+    // step, then a token for each of `rows`, which ascend.
+    void choose(const Index* tokens, const std::vector<Sequence>&, const States&,
+                const std::vector<Index>& rows, const std::vector<Draw>&, Chosen* chosen);
+    double seconds = 0;  // that callers have spent in the four above
 
   private:
     struct Slot;

@@ -41,7 +41,7 @@ def test_a_step_of_nothing_is_refused() -> None:
     batch = place([2], [0], [1], [[0]], "cpu")
     pool, none = make_pool(model, RUNTIME), torch.zeros(0, dtype=torch.int64)
     with pytest.raises(ValueError, match="lengths: must name at least one sequence"):
-        empty = replace(batch, lengths=(), starts=(), slots=none, page_table=none.view(0, 0))
+        empty = replace(batch, lengths=(), starts=(), slots=(), pages=())
         plan.step(none, empty, pool)
     with pytest.raises(ValueError, match="lengths, starts: must be positive"):
         plan.step(none, replace(batch, lengths=(0,)), pool)

@@ -23,14 +23,13 @@ def test_every_token_knows_its_sequence_and_position(spans: list[tuple[int, int]
 def test_packed_sequences_start_at_zero_and_have_no_memory() -> None:
     batch = pack([2, 3], "cpu")
     assert batch.positions.tolist() == [0, 1, 0, 1, 2] and batch.starts == (0, 0)
-    assert batch.slots is None and batch.page_table is None
+    assert batch.slots is None and batch.pages is None
 
 
-def test_page_tables_of_different_widths_are_filled_with_minus_one() -> None:
+def test_slots_and_pages_are_indices_of_tensors_too() -> None:
     batch = place([1, 1, 1], [40, 0, 0], [5, 0, 2], [[3, 1, 4], [2], []], "cpu")
-    assert batch.page_table is not None and batch.slots is not None
-    assert batch.page_table.tolist() == [[3, 1, 4], [2, -1, -1], [-1, -1, -1]]
-    assert batch.slots.tolist() == [5, 0, 2]
+    assert [own.tolist() for own in batch.page_index] == [[3, 1, 4], [2], []]
+    assert batch.slot_index.tolist() == [5, 0, 2]
 
 
 def test_two_sequences_in_one_slot_are_refused() -> None:
