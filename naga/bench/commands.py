@@ -130,6 +130,19 @@ def ops(
 
 
 @app.command()
+def overhead(
+    model: Model,
+    precisions: Precisions = "bf16",
+    rounds: Rounds = 15,
+    as_json: AsJson = False,
+) -> None:
+    """Python's share of a decoded token. 每个词元中 Python 所占的时间."""
+    from naga.bench.overhead import measure_overhead
+
+    _print(measure_overhead(model, _precisions(precisions), rounds, _command()), as_json)
+
+
+@app.command()
 def memory(
     model: Model,
     peers: Peers = "",

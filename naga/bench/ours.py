@@ -130,6 +130,11 @@ class EngineSequences:
         threads = torch.get_num_threads()
         return {name: product_peak(ELEMENTS[name], best_isa(), threads) for name in names}
 
+    @property
+    def native_seconds(self) -> float:
+        """Spent in native calls so far."""
+        return self._model.seconds
+
     def close(self) -> None:
         self.stop()
         self._engine.close()
