@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 # Zero-width spaces are places to break a line, as soft hyphens are.
 GAP = re.compile(
-    "(?<=[^\\W_])[-\u2010][^\\S\n]*\n\\s*(?=[^\\W_])"  # a hyphen that ends a line
+    "(?<=[^\\W_])[-\u2010]\\s+(?=[^\\W_])"  # a hyphen that ends a line, or a word
     "|(?<=[^\\W_])-(?=[^\\W_])"  # a hyphen inside a word
     "|[\\s\u200b\u00ad]+"
 )
@@ -48,7 +48,8 @@ class Squeezed:
             self._origins.append(position)
             if gap[0][0] in HYPHENS:
                 self._hyphens.append(length)
-                if len(gap[0]) > 1 and text[gap.start() - 1].isalpha() and text[position].isalpha():
+                is_between_letters = text[gap.start() - 1].isalpha() and text[position].isalpha()
+                if "\n" in gap[0] and is_between_letters:
                     self._optional.add(length)
         pieces.append(text[position:])
         self._text = "".join(pieces)
