@@ -7,7 +7,6 @@ that holds a table is layout: its cells are blocks. Fetches nothing, resolves no
 
 import html.entities
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from lxml import etree
@@ -107,7 +106,7 @@ def _shown(root: Any) -> str:
 def _layout_tables(root: Any) -> set[Any]:
     layout = set()
     stack: list[Any] = []
-    for event, table in _tables(root):
+    for event, table in etree.iterwalk(root, events=("start", "end"), tag="{*}table"):
         if event == "end":
             stack.pop()
             continue
@@ -115,12 +114,6 @@ def _layout_tables(root: Any) -> set[Any]:
             layout.add(stack[-1])
         stack.append(table)
     return layout
-
-
-def _tables(root: Any) -> Iterator[tuple[str, Any]]:
-    for event, node in etree.iterwalk(root, events=("start", "end")):
-        if _name(node) == "table":
-            yield event, node
 
 
 def _is_hidden(node: Any, name: str) -> bool:
