@@ -151,11 +151,11 @@ struct Span {
 };
 constexpr Index SPAN = 1024;
 
-// Weights of one row of logits: exp((logit - largest) · sharpness).
+// Weights of some of a row's logits: exp((logit - peak) · sharpness).
 struct Softmax {
     const float* logits;
     Index count;
-    float sharpness;
+    float peak, sharpness;
     float* weights;  // (count,)
 };
 
@@ -225,8 +225,10 @@ struct Kernels {
     void (*add_experts)(const void* const* parts, const float* weights, Index top_k,
                         const void* shared, Index dim, float scale, void* y);
 
-    // sampling: also the largest logit and the sum at sharpness 1; false if a logit is not finite
-    bool (*weigh)(const Softmax&, float& peak, double& total);
+    // sampling: the largest of at least one logit; false if one is not finite
+    bool (*peak)(const float* logits, Index count, float& peak);
+    // the weights; returns their sum at sharpness 1
+    double (*weigh)(const Softmax&);
 
     // the machine's limit
     // Products of registers alone, of the element or of int8; returns the multiply-adds done.

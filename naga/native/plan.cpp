@@ -137,12 +137,13 @@ struct Plan::Rounded {
 struct Plan::Scratch {
     Rounded queries_int8, normed_int8, second_int8, shared_int8, gathered_int8, activated_int8,
         head_int8;
-    Buffer hidden, chunk, sampled, x, normed, first, second, third, conv, scanned, wide, partial, shared_up, shared_in,
-        shared_out, gathered;
+    Buffer hidden, chunk, x, normed, first, second, third, conv, scanned, wide, partial, shared_up,
+        shared_in, shared_out, gathered;
     // Experts: rows sorted by expert, where each expert's begin, and where a choice's row lies.
     std::vector<std::int32_t> choices;
     std::vector<float> weights, logits, scores;
     std::vector<Index> begins, row_of, token_of, items;
+    std::vector<Sampler> samplers;
 };
 
 struct Plan::Step {
@@ -467,13 +468,23 @@ void Plan::logits(const void* hidden, Index rows, float* logits) {
 }
 
 void Plan::sample(const float* logits, const std::vector<Draw>& draws, Chosen* chosen) {
-    const Index count = config_.vocab_size, rows = Index(draws.size());
-    scratch_->sampled.reserve(std::size_t(count * threads()) * sizeof(float));
+    const Index rows = Index(draws.size());
+    // As many rows as there are threads are one for each; threads share what is left over.
+    const Index shared = rows - rows % threads();
+    std::vector<Sampler>& samplers = scratch_->samplers;
+    while (Index(samplers.size()) < std::min(rows, Index(threads())))
+        samplers.emplace_back(kernels_, config_.vocab_size, samplers.empty() ? threads() : 1);
+    auto sample = [&](Sampler& sampler, Team& team, Index row) {
+        sampler.sample(team, logits + row * config_.vocab_size, draws[std::size_t(row)],
+                       chosen[row]);
+    };
     pool_.run([&](Team& team) {
-        float* weights = scratch_->sampled.floats() + team.rank * count;
-        for (Index row = team.rank; row < rows; row += team.size())
-            chosen[row] = naga::sample(kernels_, logits + row * count, count,
-                                       draws[std::size_t(row)], weights);
+        Pool nobody(1);
+        Team alone(nobody, 0);
+        for (Index row = team.rank; row < shared; row += team.size())
+            sample(samplers[std::size_t(team.rank)], alone, row);
+        team.barrier();
+        for (Index row = shared; row < rows; ++row) sample(samplers[0], team, row);
     });
 }
 

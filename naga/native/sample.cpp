@@ -2,168 +2,282 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <numeric>
-#include <vector>
 
 namespace naga {
 namespace {
 
-// Philox 4x64-10 (Salmon et al., SC 2011), keyed and counted as NumPy's Philox is: block b of a
-// position has the counter (b + 1, position, 0, 0) and gives the noise of tokens 4b .. 4b + 3.
-class Noise {
-  public:
-    explicit Noise(const Draw& draw)
-        : seed_(draw.seed), choice_(draw.choice), position_(draw.position) {}
+// Tokens of a chunk: whole vectors of every instruction set, and whole blocks of noise.
+constexpr Index CHUNK = 1024;
+constexpr Index BLOCK = 4;
+// Weights as whole numbers of this much: their sums are exact, so that they have no order.
+constexpr float QUANTUM = 1.0f / float(std::uint64_t(1) << 42);
 
-    // 1 - u for the uniform u of this token: a middle of one of 2^52 cells of (0, 1).
-    double distance_to_one(Index token) {
-        return double((std::uint64_t(1) << 52) - (word(token) >> 12)) * CELL - 0.5 * CELL;
-    }
-    double gumbel(Index token) {
-        double uniform = (double(word(token) >> 12) + 0.5) * CELL;
-        return -std::log(-std::log(uniform));
-    }
+Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
 
-  private:
-    // Blocks computed together: one waits for its products where another has them.
-    static constexpr Index TOGETHER = 8;
-    static constexpr double CELL = 1.0 / double(std::uint64_t(1) << 52);
-
-    std::uint64_t word(Index token) {
-        if (token < first_ || token >= first_ + 4 * TOGETHER)
-            compute(token / (4 * TOGETHER) * TOGETHER);
-        return words_[(token - first_) / 4][token % 4];
-    }
-    static std::uint64_t multiply(std::uint64_t a, std::uint64_t b, std::uint64_t& high) {
-        unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
-        high = std::uint64_t(product >> 64);
-        return std::uint64_t(product);
-    }
-    void compute(Index block) {
-        for (Index i = 0; i < TOGETHER; ++i) {
-            words_[i][0] = std::uint64_t(block + i) + 1;
-            words_[i][1] = position_;
-            words_[i][2] = words_[i][3] = 0;
-        }
-        std::uint64_t key[2] = {seed_, choice_};
-        for (int round = 0; round < 10; ++round) {
-            for (Index i = 0; i < TOGETHER; ++i) {
-                std::uint64_t high0, high1;
-                std::uint64_t low0 = multiply(0xD2E7470EE14C6C93u, words_[i][0], high0);
-                std::uint64_t low1 = multiply(0xCA5A826395121157u, words_[i][2], high1);
-                words_[i][0] = high1 ^ words_[i][1] ^ key[0];
-                words_[i][1] = low1;
-                words_[i][2] = high0 ^ words_[i][3] ^ key[1];
-                words_[i][3] = low0;
-            }
-            key[0] += 0x9E3779B97F4A7C15u;
-            key[1] += 0xBB67AE8584CAA73Bu;
-        }
-        first_ = 4 * block;
-    }
-
-    std::uint64_t seed_, choice_, position_;
-    std::uint64_t words_[TOGETHER][4] = {};
-    Index first_ = -4 * TOGETHER;  // token of the first word
-};
-
-// What the draw is from: the logits, their largest, the temperature, and exp((logit - peak) / T).
-struct Row {
-    const float* logits;
-    Index count;
-    double peak, temperature;
-    const float* weights;
-
-    double scaled(Index token) const { return (double(logits[token]) - peak) / temperature; }
-    // More likely tokens first, lower ids first among equals.
-    bool before(Index a, Index b) const {
-        return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
-    }
-};
-
-// The largest of scaled + noise among tokens offered in ascending order.
-class Best {
-  public:
-    Best(const Row& row, const Draw& draw) : row_(row), noise_(draw) {}
-
-    void offer(Index token) {
-        // The noise is at most -log(1 - u), so this token loses unless 1 - u < exp(scaled - best).
-        // The margin covers what the rounding of the weight could hide.
-        if (token_ >= 0 && noise_.distance_to_one(token) > 1.001 * row_.weights[token] * room_)
-            return;
-        double score = row_.scaled(token) + noise_.gumbel(token);
-        if (token_ >= 0 && (score < score_ || (score == score_ && token > token_))) return;
-        token_ = token;
-        score_ = score;
-        room_ = std::exp(-score);
-    }
-    Index token() const { return token_; }
-
-  private:
-    const Row& row_;
-    Noise noise_;
-    Index token_ = -1;
-    double score_ = 0, room_ = 0;
-};
-
-// The tokens that top-k, then top-p leave, most likely first.
-std::vector<Index> allowed(const Row& row, const Draw& draw) {
-    double total = 0;
-    for (Index i = 0; i < row.count; ++i) total += double(row.weights[i]);
-    std::vector<Index> kept;
-    double mass = 0;
-    // All tokens of at least some weight, less and less, until those the masks keep are among them.
-    for (float least = 1.0f / 64;; least = least > 1e-30f ? least / 64 : 0) {
-        kept.clear();
-        mass = 0;
-        for (Index i = 0; i < row.count; ++i)
-            if (row.weights[i] >= least) {
-                kept.push_back(i);
-                mass += double(row.weights[i]);
-            }
-        bool enough = draw.top_k ? Index(kept.size()) >= draw.top_k : mass >= draw.top_p * total;
-        if (enough || least == 0) break;
-    }
-    std::sort(kept.begin(), kept.end(), [&](Index a, Index b) { return row.before(a, b); });
-    if (draw.top_k && Index(kept.size()) > draw.top_k) kept.resize(std::size_t(draw.top_k));
-    if (draw.top_p == 1) return kept;
-    std::vector<double> probabilities;
-    for (Index token : kept) probabilities.push_back(std::exp(row.scaled(token)));
-    double reach = draw.top_k ? std::accumulate(probabilities.begin(), probabilities.end(), 0.0)
-                              : total;
-    // Up to the first token at which the sum reaches top_p, that one included.
-    double reached = 0;
-    std::size_t last = 0;
-    for (; last < kept.size() && reached < draw.top_p * reach; ++last)
-        reached += probabilities[last];
-    kept.resize(last);
-    return kept;
+// Float32 in the order of unsigned numbers; both zeros are one.
+std::uint32_t key_of(float x) {
+    std::uint32_t bits;
+    x += 0.0f;
+    std::memcpy(&bits, &x, 4);
+    return bits ^ (bits >> 31 ? 0xffffffffu : 0x80000000u);
+}
+float of_key(std::uint32_t key) {
+    std::uint32_t bits = key ^ (key >> 31 ? 0x80000000u : 0xffffffffu);
+    float x;
+    std::memcpy(&x, &bits, 4);
+    return x;
 }
 
-Index draw_token(const Row& row, const Draw& draw) {
-    Best best(row, draw);
-    // A likely token first: it makes nearly all others lose at once.
-    best.offer(std::max_element(row.logits, row.logits + row.count) - row.logits);
-    if (!draw.top_k && draw.top_p == 1) {
-        for (Index token = 0; token < row.count; ++token) best.offer(token);
-    } else {
-        for (Index token : allowed(row, draw)) best.offer(token);
+// Philox 4x64-10 (Salmon et al., SC 2011), keyed and counted as NumPy's Philox is: block b of a
+// position has the counter (b + 1, position, 0, 0) and gives the noise of tokens 4b .. 4b + 3.
+// One block at a time: the processor overlaps the next by itself, with all words in registers.
+struct Noise {
+    std::uint64_t seed, choice, position;
+
+    void block(Index number, std::uint64_t* words) const {
+        std::uint64_t a = std::uint64_t(number) + 1, b = position, c = 0, d = 0;
+        std::uint64_t key0 = seed, key1 = choice;
+        for (int round = 0; round < 10; ++round) {
+            Product first(0xD2E7470EE14C6C93u, a), second(0xCA5A826395121157u, c);
+            a = second.high() ^ b ^ key0;
+            b = second.low();
+            c = first.high() ^ d ^ key1;
+            d = first.low();
+            key0 += 0x9E3779B97F4A7C15u;
+            key1 += 0xBB67AE8584CAA73Bu;
+        }
+        words[0] = a, words[1] = b, words[2] = c, words[3] = d;
     }
-    return best.token();
+
+  private:
+    struct Product {
+        unsigned __int128 value;
+        Product(std::uint64_t a, std::uint64_t b)
+            : value(static_cast<unsigned __int128>(a) * b) {}
+        std::uint64_t low() const { return std::uint64_t(value); }
+        std::uint64_t high() const { return std::uint64_t(value >> 64); }
+    };
+};
+
+template <class Histogram> std::uint64_t total(const Histogram& histogram) {
+    return std::accumulate(histogram.begin(), histogram.end(), std::uint64_t(0));
+}
+
+// A word's uniform number u is the middle of one of so many cells of (0, 1).
+constexpr std::uint64_t CELLS = std::uint64_t(1) << 52;
+
+// (1 - u) · CELLS
+double cells_to_one(std::uint64_t word) { return double(std::int64_t(CELLS - (word >> 12))) - 0.5; }
+
+double gumbel(std::uint64_t word) {
+    return -std::log(-std::log((double(std::int64_t(word >> 12)) + 0.5) / double(CELLS)));
 }
 
 }  // namespace
 
-Chosen sample(const Kernels& kernels, const float* logits, Index count, const Draw& draw,
-              float* weights) {
+Sampler::Sampler(const Kernels& kernels, Index count, int threads)
+    : kernels_(kernels),
+      count_(count),
+      weights_(std::size_t(divide_up(count, BLOCK) * BLOCK)),
+      chunks_(std::size_t(divide_up(count, CHUNK))),
+      histograms_(std::size_t(threads)),
+      bests_(std::size_t(threads)) {}
+
+// f(chunk, its first token, the token after its last) for this thread's share.
+template <class F> void Sampler::each_chunk(Team& team, F f) const {
+    const Index chunks = Index(chunks_.size());
+    for (Index i = team.begin(chunks); i < team.end(chunks); ++i)
+        f(std::size_t(i), i * CHUNK, std::min((i + 1) * CHUNK, count_));
+}
+
+float Sampler::find_peak(Team& team, const float* logits) {
+    each_chunk(team, [&](std::size_t i, Index begin, Index end) {
+        if (!kernels_.peak(logits + begin, end - begin, chunks_[i].peak))
+            chunks_[i].peak = INFINITY;
+    });
+    team.barrier();
+    float peak = chunks_[0].peak;
+    for (const Chunk& chunk : chunks_) peak = std::max(peak, chunk.peak);
+    return peak;
+}
+
+void Sampler::weigh(Team& team, const float* logits, float peak, double temperature) {
     // A bound keeps 0 · infinity away; weights are upper bounds then, which is all they need to be.
-    double sharpness = draw.temperature > 0 ? std::min(1 / draw.temperature, 1e30) : 1;
-    float peak;
-    double total;
-    if (!kernels.weigh({logits, count, float(sharpness), weights}, peak, total)) return {-1, 0};
-    Index token = draw.temperature == 0
-                      ? std::find(logits, logits + count, peak) - logits
-                      : draw_token({logits, count, peak, draw.temperature, weights}, draw);
+    const double sharpness = temperature > 0 ? std::min(1 / temperature, 1e30) : 1;
+    each_chunk(team, [&](std::size_t i, Index begin, Index end) {
+        chunks_[i].total = kernels_.weigh(
+            {logits + begin, end - begin, peak, float(sharpness), weights_.data() + begin});
+    });
+    team.barrier();
+}
+
+// The weights of tokens that top-k, then top-p leave out become 0.
+void Sampler::mask(Team& team, const float* logits, const Draw& draw) {
+    using Amount = std::uint64_t;
+    auto one = [](Index) { return Amount(1); };
+    auto mass = [&](Index token) {
+        return Amount(std::llrint(weights_[std::size_t(token)] / QUANTUM));
+    };
+    if (draw.top_k && draw.top_k < count_)
+        keep(team, logits, one, [&](Amount) { return Amount(draw.top_k); });
+    if (draw.top_p < 1)
+        keep(team, logits, mass, [&](Amount all) {
+            return std::min(all, Amount(std::ceil(draw.top_p * double(all))));
+        });
+}
+
+// Keeps the most likely tokens, no more of them than make up need(amount of all). Sorts nothing:
+// finds the bucket of logits in which the last one lies, in it a smaller bucket, then the logit.
+template <class Amount, class Need>
+void Sampler::keep(Team& team, const float* logits, Amount amount, Need need) {
+    std::uint32_t known = 0;
+    for (int low : {22, 11, 0}) {
+        Histogram& own = histograms_[std::size_t(team.rank)];
+        own.fill(0);
+        each_chunk(team, [&](std::size_t, Index begin, Index end) {
+            for (Index i = begin; i < end; ++i) {
+                const std::uint32_t bucket = (key_of(logits[i]) >> low) - (known >> low);
+                if (bucket < BUCKETS) own[bucket] += amount(i);
+            }
+        });
+        team.barrier();
+        if (team.rank == 0) {
+            merge(team.size());
+            if (low == 22) cut_ = {0, need(total(histograms_[0])), 0};
+            narrow(low);
+            if (low == 0) cut_.last = last_of_equals(logits, amount);
+        }
+        team.barrier();
+        known = cut_.key;
+    }
+    drop(team, logits);
+}
+
+// All threads' histograms into the first.
+void Sampler::merge(int threads) {
+    for (int rank = 1; rank < threads; ++rank)
+        for (std::size_t i = 0; i < BUCKETS; ++i)
+            histograms_[0][i] += histograms_[std::size_t(rank)][i];
+}
+
+// Into the bucket, of 2^low keys each, where the amount that is needed is reached from above.
+void Sampler::narrow(int low) {
+    std::uint32_t bucket = BUCKETS - 1;
+    for (; histograms_[0][bucket] < cut_.need; --bucket) cut_.need -= histograms_[0][bucket];
+    cut_.key += bucket << low;
+}
+
+// Lower ids come first.
+template <class Amount>
+Index Sampler::last_of_equals(const float* logits, Amount amount) const {
+    const float logit = of_key(cut_.key);
+    std::uint64_t need = cut_.need;
+    for (Index token = 0;; ++token) {
+        if (logits[token] != logit) continue;
+        if (amount(token) >= need) return token;
+        need -= amount(token);
+    }
+}
+
+void Sampler::drop(Team& team, const float* logits) {
+    const float logit = of_key(cut_.key);
+    float* weights = weights_.data();
+    each_chunk(team, [&](std::size_t, Index begin, Index end) {
+        const Index middle = std::max(begin, std::min(cut_.last + 1, end));
+        for (Index i = begin; i < middle; ++i) weights[i] = logits[i] < logit ? 0 : weights[i];
+        for (Index i = middle; i < end; ++i) weights[i] = logits[i] <= logit ? 0 : weights[i];
+    });
+    team.barrier();
+}
+
+// The token with the largest (logit - peak) / temperature + noise, of those offered.
+class Sampler::Contest {
+  public:
+    Contest(const Sampler& sampler, const float* logits, float peak, const Draw& draw)
+        : weights_(sampler.weights_.data()),
+          logits_(logits),
+          peak_(peak),
+          temperature_(draw.temperature),
+          noise_{draw.seed, draw.choice, draw.position} {}
+
+    // The tokens of one block of noise. Noise is at most -log(1 - u), so that a token loses unless
+    // 1 - u < weight · exp(-best score): where not even the first of all cells is so near to one,
+    // nothing is computed.
+    void offer(Index block) {
+        const float* weights = weights_ + block * BLOCK;
+        const float most = std::max(std::max(weights[0], weights[1]),
+                                    std::max(weights[2], weights[3]));
+        if (double(most) * reach_ < 0.5) return;
+        std::uint64_t words[BLOCK];
+        noise_.block(block, words);
+        for (Index i = 0; i < BLOCK; ++i)
+            if (cells_to_one(words[i]) <= double(weights[i]) * reach_)
+                enter(block * BLOCK + i, words[i]);
+    }
+    const Best& best() const { return best_; }
+
+  private:
+    void enter(Index token, std::uint64_t word) {
+        const double scaled = (double(logits_[token]) - peak_) / temperature_;
+        const Best found{token, scaled + gumbel(word)};
+        if (!found.before(best_)) return;
+        best_ = found;
+        // The margin covers what the rounding of a weight could hide.
+        reach_ = 1.001 * std::exp(-found.score) * double(CELLS);
+    }
+
+    const float* weights_;
+    const float* logits_;
+    double peak_, temperature_;
+    Noise noise_;
+    Best best_{0, -INFINITY};
+    // A token's weight times this: how many cells from one its u may be for it to win.
+    double reach_ = std::numeric_limits<double>::max();
+};
+
+void Sampler::search(Team& team, const float* logits, float peak, const Draw& draw) {
+    Contest contest(*this, logits, peak, draw);
+    // A likely token first: it makes nearly all others lose at once.
+    contest.offer(first_with(logits, peak) / BLOCK);
+    each_chunk(team, [&](std::size_t, Index begin, Index end) {
+        for (Index i = begin; i < end; i += BLOCK) contest.offer(i / BLOCK);
+    });
+    bests_[std::size_t(team.rank)] = contest.best();
+    team.barrier();
+}
+
+Index Sampler::first_with(const float* logits, float peak) const {
+    std::size_t i = 0;
+    while (chunks_[i].peak != peak) ++i;
+    return std::find(logits + Index(i) * CHUNK, logits + count_, peak) - logits;
+}
+
+void Sampler::sample(Team& team, const float* logits, const Draw& draw, Chosen& chosen) {
+    const float peak = find_peak(team, logits);
+    const bool usable = std::isfinite(peak);
+    if (usable) {
+        weigh(team, logits, peak, draw.temperature);
+        if (draw.temperature > 0) {
+            mask(team, logits, draw);
+            search(team, logits, peak, draw);
+        }
+    }
+    if (team.rank == 0)
+        chosen = usable ? conclude(team.size(), logits, peak, draw) : Chosen{-1, 0};
+    // Before anyone begins another row.
+    team.barrier();
+}
+
+Chosen Sampler::conclude(int threads, const float* logits, float peak, const Draw& draw) const {
+    Best best = bests_[0];
+    for (int rank = 1; rank < threads; ++rank)
+        if (bests_[std::size_t(rank)].before(best)) best = bests_[std::size_t(rank)];
+    const Index token = draw.temperature > 0 ? best.token : first_with(logits, peak);
+    double total = 0;
+    for (const Chunk& chunk : chunks_) total += chunk.total;
     return {token, double(logits[token]) - peak - std::log(total)};
 }
 

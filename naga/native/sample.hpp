@@ -1,10 +1,17 @@
 // One token from one row of logits by Gumbel-max; the law is naga/ops/sampling/reference.py.
 //
-// The same draw on every instruction set and for every number of rows: it depends on the logits,
-// the seed, the choice and the position. Knows no model. Allocates only where a mask keeps many.
+// A team of threads shares a row, and a team may be one thread. The result has the same bits for
+// every number of threads and of rows: it depends on the logits, the seed, the choice and the
+// position. Instruction sets differ by rounding, as kernels do: in the log-probability, and in the
+// last token of top-p where the mass comes that near to it. Knows no model. A row has fewer than
+// four million logits.
 #pragma once
 
+#include <array>
+#include <vector>
+
 #include "kernels.hpp"
+#include "pool.hpp"
 
 namespace naga {
 
@@ -19,8 +26,58 @@ struct Chosen {
     double logprob;  // under the plain softmax
 };
 
-// `weights` (count,) is scratch.
-Chosen sample(const Kernels& kernels, const float* logits, Index count, const Draw& draw,
-              float* weights);
+// Memory for one row of `count` logits at a time, and what is done in it.
+class Sampler {
+  public:
+    // For teams of at most `threads`.
+    Sampler(const Kernels& kernels, Index count, int threads);
+    // Every thread of the team calls it alike. `chosen` is written by one, before any returns.
+    void sample(Team& team, const float* logits, const Draw& draw, Chosen& chosen);
+
+  private:
+    static constexpr std::uint32_t BUCKETS = 2048;
+    using Histogram = std::array<std::uint64_t, BUCKETS>;
+    // Of a fixed part of the row, so that sums over them have one order.
+    struct Chunk {
+        float peak;  // infinite if any of its logits is NaN or infinite
+        double total;
+    };
+    struct Best {
+        Index token;
+        double score;
+        bool before(const Best& other) const {
+            return score != other.score ? score > other.score : token < other.token;
+        }
+    };
+    // Kept are tokens of larger logits, and of those with this logit the ones up to `last`.
+    struct Cut {
+        std::uint32_t key;   // of the logit, its upper bits first
+        std::uint64_t need;  // what larger logits do not amount to
+        Index last;
+    };
+    class Contest;
+
+    template <class F> void each_chunk(Team& team, F f) const;
+    float find_peak(Team& team, const float* logits);
+    void weigh(Team& team, const float* logits, float peak, double temperature);
+    void mask(Team& team, const float* logits, const Draw& draw);
+    template <class Amount, class Need>
+    void keep(Team& team, const float* logits, Amount amount, Need need);
+    void merge(int threads);
+    void narrow(int low);
+    template <class Amount> Index last_of_equals(const float* logits, Amount amount) const;
+    void drop(Team& team, const float* logits);
+    void search(Team& team, const float* logits, float peak, const Draw& draw);
+    Index first_with(const float* logits, float peak) const;
+    Chosen conclude(int threads, const float* logits, float peak, const Draw& draw) const;
+
+    const Kernels& kernels_;
+    Index count_;
+    std::vector<float> weights_;  // (count,) and zeros up to a whole block of noise
+    std::vector<Chunk> chunks_;
+    std::vector<Histogram> histograms_;  // one for each thread
+    std::vector<Best> bests_;            // one for each thread
+    Cut cut_{};
+};
 
 }  // namespace naga

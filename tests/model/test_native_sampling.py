@@ -1,16 +1,22 @@
-"""NativeModel.sample: the tokens that the reference draws, on every instruction set."""
+"""NativeModel.sample: the tokens that the reference draws, on every instruction set.
+
+Rows of one chunk (61 logits) and of several (3001), which threads share.
+"""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from model.test_native import ISAS, native
-from model.tiny import RUNTIMES, served_model
+from model.tiny import CONFIGS, RUNTIMES, served_model
+from naga.model.native import NativeModel
 from naga.ops.sampling import Draw, Sample, sample
 
 VOCABULARY = 61
+LONG = 3001
 isas = pytest.mark.parametrize("isa", ISAS)
 draws = st.builds(
     Draw,
@@ -39,6 +45,62 @@ def test_it_draws_the_token_of_the_reference(
         assert found is not None and expected is not None
         assert found.token == expected.token
         assert found.logprob == pytest.approx(expected.logprob, abs=2e-6)
+
+
+def long_rows(isa: str, threads: int) -> NativeModel:
+    config = CONFIGS["M"].model_copy(update={"vocab_size": LONG})
+    return NativeModel(config, torch.float32, threads, isa)
+
+
+def varied(source: int, spread: float) -> NDArray[np.float32]:
+    """Rows (5, LONG): as they come, with ties, of both zeros, all alike, one far above the rest."""
+    random = np.random.default_rng(source)
+    logits = (random.normal(size=(5, LONG)) * spread).astype(np.float32)
+    logits[1] = np.round(logits[1])
+    logits[2] = np.copysign(np.float32(0), logits[2])
+    logits[3] = logits[3, 0]
+    logits[4, 7] += 30
+    return logits
+
+
+@isas
+@given(draws, st.integers(0, 2**32 - 1), st.sampled_from([0.001, 0.3, 3.0]), st.integers(1, 3))
+@settings(max_examples=40)
+def test_it_draws_the_token_of_the_reference_from_long_rows(
+    isa: str, draw: Draw, source: int, spread: float, threads: int
+) -> None:
+    logits = varied(source, spread)
+    found = long_rows(isa, threads).sample(torch.tensor(logits), [draw] * 5)
+    expected = [sample(row, draw) for row in logits]
+    assert [one and one.token for one in found] == [one and one.token for one in expected]
+
+
+@isas
+@given(draws, st.integers(0, 2**32 - 1))
+@settings(max_examples=10)
+def test_neither_threads_nor_other_rows_change_a_bit(isa: str, draw: Draw, source: int) -> None:
+    logits = torch.tensor(varied(source, 3.0))
+    alone = [long_rows(isa, 1).sample(row[None], [draw])[0] for row in logits]
+    assert None not in alone
+    for threads in (1, 2, 3):
+        model = long_rows(isa, threads)
+        for rows in range(1, 6):
+            assert model.sample(logits[:rows], [draw] * rows) == alone[:rows]
+
+
+@isas
+@pytest.mark.parametrize("top_k", [1, 2, 7])
+def test_every_token_that_top_k_leaves_is_drawn_and_no_other(isa: str, top_k: int) -> None:
+    model, logits = long_rows(isa, 2), torch.zeros(1, LONG)
+    # The most likely, then the lowest ids of those that are equally likely.
+    logits[0, 2000:2003] = 0.01
+    draws = [
+        Draw(temperature=1.0, top_p=1.0, top_k=top_k, seed=4, choice=0, position=position)
+        for position in range(30 * top_k)
+    ]
+    found = model.sample(logits.expand(len(draws), LONG).contiguous(), draws)
+    kept = [2000, 2001, 2002, 0, 1, 2, 3][:top_k]
+    assert {one.token for one in found if one} == set(kept)
 
 
 @isas

@@ -455,6 +455,59 @@ void test_plan(const Kernels& k) {
     expect(most < 1e-3 || k.element != WIDE || quantised, "logits: the worst row", most);
 }
 
+// Its log-probability is that of the plain softmax, and top-k and top-p leave its token.
+void expect_drawn(const Values& row, const Draw& draw, const Chosen& found) {
+    const double peak = *std::max_element(row.begin(), row.end());
+    std::vector<Index> order(row.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return row[a] > row[b]; });
+    auto mass_of = [&](auto end, double temperature) {
+        double mass = 0;
+        for (auto i = order.begin(); i != end; ++i) mass += std::exp((row[*i] - peak) / temperature);
+        return mass;
+    };
+    const double logprob = row[found.token] - peak - std::log(mass_of(order.end(), 1));
+    expect(std::abs(found.logprob - logprob) < 2e-6, "logprob", found.logprob, logprob);
+    if (draw.temperature == 0) return expect(found.token == order[0], "greedy");
+    if (draw.top_k && draw.top_k < Index(row.size())) order.resize(draw.top_k);
+    const auto place = std::find(order.begin(), order.end(), found.token);
+    expect(place != order.end(), "not among the top k", found.token);
+    const double most = draw.top_p * mass_of(order.end(), draw.temperature) * (1 + 1e-6);
+    const double before = mass_of(place, draw.temperature);
+    expect(before <= most, "beyond top-p", before, most);
+}
+
+// A draw has the same bits for any number of threads, and its token is one that the masks keep.
+void test_sample(const Kernels& k) {
+    const Index count = odd(3000);
+    Array logits(WIDE, 1, count);
+    logits.fill(pick(0, 9)).spoil();
+    if (once_in(2))  // few values, so that there are ties
+        for (Index i = 0; i < count; ++i) logits.set(0, i, std::nearbyint(logits.get(0, i)));
+    const Values row = logits.values();
+    const double temperatures[] = {0, 1e-300, 0.3, 1, 1e6}, masses[] = {1, 0.9, 0.2, 1e-9};
+    const Draw draw{temperatures[pick(0, 4)], masses[pick(0, 3)], pick(0, 2) * odd(4000), source(),
+                    source(), source()};
+    std::vector<Chosen> found;
+    for (int threads : {1, 2, 3}) {
+        Pool pool(threads);
+        Sampler sampler(k, count, threads);
+        for (int again = 0; again < 2; ++again) {
+            found.push_back({});
+            pool.run([&](Team& team) {
+                sampler.sample(team, logits.floats(), draw, found.back());
+            });
+        }
+    }
+    for (const Chosen& one : found)
+        expect(one.token == found[0].token && one.logprob == found[0].logprob, "threads change it",
+               one.token, found[0].token);
+    const bool finite =
+        std::all_of(row.begin(), row.end(), [](double x) { return std::isfinite(x); });
+    expect(finite == (found[0].token >= 0), "a row that is not finite has no token");
+    if (finite) expect_drawn(row, draw, found[0]);
+}
+
 const struct {
     const char* name;
     void (*test)(const Kernels&);
@@ -465,7 +518,7 @@ const struct {
     {"convolution", test_convolve, 40}, {"scan", test_scan, 40},
     {"attention", test_attention, 40},  {"rotation", test_rotate, 40},
     {"pointwise", test_pointwise, 40},  {"experts", test_moe, 40},
-    {"plan", test_plan, 12},
+    {"sampling", test_sample, 40},      {"plan", test_plan, 12},
 };
 
 }  // namespace

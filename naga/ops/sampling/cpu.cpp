@@ -1,4 +1,4 @@
-// Softmax weights of one row of logits; native/sample.cpp draws from them.
+// Softmax weights of a row of logits, some at a time; native/sample.cpp draws from them.
 #include "../../native/kernels.hpp"
 #include "../../native/simd.hpp"
 
@@ -14,8 +14,7 @@ inline Floats load_filled(const float* p, int count, float rest) {
     return load(lanes);
 }
 
-// The largest logit; false if any is NaN or infinite.
-inline bool find_peak(const float* logits, Index count, float& peak) {
+bool find_peak(const float* logits, Index count, float& peak) {
     Floats most = broadcast(logits[0]), unusable = zeros();
     for_vectors(count, [&](Index i, int some) {
         Floats x = load_filled(logits + i, some, logits[0]);
@@ -26,32 +25,34 @@ inline bool find_peak(const float* logits, Index count, float& peak) {
     return sum(unusable) == 0;
 }
 
-bool weigh(const Softmax& softmax, float& peak, double& total) {
-    if (!find_peak(softmax.logits, softmax.count, peak)) return false;
+double weigh(const Softmax& softmax) {
     // Lanes add up 64 terms in float32 before they go into the total, in one order.
     constexpr int TERMS = 64;
     Floats part = zeros();
     int terms = 0;
-    total = 0;
+    double total = 0;
     const float far = -std::numeric_limits<float>::infinity();
     for_vectors(softmax.count, [&](Index i, int some) {
-        Floats below = load_filled(softmax.logits + i, some, far) - broadcast(peak);
-        part = part + exp(below);
-        if (softmax.sharpness != 1) below = below * broadcast(softmax.sharpness);
-        store_some(softmax.weights + i, exp(below), some);
+        Floats below = load_filled(softmax.logits + i, some, far) - broadcast(softmax.peak);
+        Floats weight = exp(below);
+        part = part + weight;
+        if (softmax.sharpness != 1) weight = exp(below * broadcast(softmax.sharpness));
+        store_some(softmax.weights + i, weight, some);
         if (++terms == TERMS) {
             total += double(sum(part));
             part = zeros();
             terms = 0;
         }
     });
-    total += double(sum(part));
-    return true;
+    return total + double(sum(part));
 }
 
 }  // namespace sampling_detail
 
-template <class E> void fill_sampling(Kernels& table) { table.weigh = sampling_detail::weigh; }
+template <class E> void fill_sampling(Kernels& table) {
+    table.peak = sampling_detail::find_peak;
+    table.weigh = sampling_detail::weigh;
+}
 
 }  // namespace NAGA_ISA
 }  // namespace naga
