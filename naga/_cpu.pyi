@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 class Format:
@@ -30,10 +32,10 @@ class Plan:
         Matrices in the plan's dtype, in either where they are quantised; all else float32.
         """
 
-    def adopt(self, name: str, packed: Tensor) -> None:
-        """Use packed bytes where they lie: uint8 (bytes,), of experts (E, bytes).
+    def memory(self, name: str) -> NDArray[np.uint8]:
+        """Where the packed bytes of a quantised matrix go: (bytes,), of experts (E, bytes).
 
-        They must not change; they are kept alive until the name is loaded or adopted again.
+        For the caller to write, all of them before the next step.
         """
 
     def missing(self) -> Sequence[str]: ...

@@ -178,15 +178,19 @@ class TensorFiles:
         """The tensor as it is stored, in memory of its own."""
         place = self.find(part.stored, part.shape)
         tensor = torch.empty(part.shape, dtype=DTYPES[place.dtype])
+        self.read_into(place, part.stored, tensor)
+        return tensor
+
+    def read_into(self, place: Place, name: str, tensor: Tensor) -> None:
+        """The bytes at `place` into the contiguous memory of `tensor`, as many as it has."""
         target = tensor.view(-1).view(torch.uint8).numpy().data
         with place.file.open("rb", buffering=0) as file:
             file.seek(place.first)
             while target:
                 count = file.readinto(target)
                 if not count:
-                    raise ConfigError(f"{place.file}: ends within tensor {part.stored}")
+                    raise ConfigError(f"{place.file}: ends within tensor {name}")
                 target = target[count:]
-        return tensor
 
     def _check_shards(self, listed: dict[str, Path], shards: dict[Path, dict[str, Place]]) -> None:
         for shard, held in shards.items():

@@ -1,24 +1,19 @@
-"""A converted checkpoint folder -> its packed weights, mapped; the other half of convert.py.
+"""A converted checkpoint folder -> the plan's memory; the other half of convert.py.
 
-Packed matrices are views of the mapped files, bytes as the kernels want them where they lie:
-nothing is read before it is used, and processes share it. What is small is read. The files must not
-change while they are mapped; a folder that is replaced, as convert and save do it, leaves them.
+Packed matrices are read as they are into the memory that the kernels read them from. It is theirs
+and not the file system's: mapped files lie on small pages, which halve the speed of memory
+(docs/log.md).
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from naga.checkpoint.config import read_model_config, read_quantisation
 from naga.checkpoint.layout import Part, Shape
 from naga.checkpoint.load import TensorFiles, memory_shapes, meta_model
-from naga.checkpoint.stream import LINE
 from naga.config.base import ConfigError
 from naga.config.quantisation import Quantisation
 from naga.model.lm import is_matrix, is_table
-from naga.model.native import packed_shape
+from naga.model.native import NativeModel, packed_shape
 
 
 class PackedModel:
@@ -35,31 +30,17 @@ class PackedModel:
         self._shapes = packed_shapes(memory_shapes(meta_model(self.config)), quantisation)
         self._files = TensorFiles(path)
         self._files.expect(self._shapes)
-        self._mapped: dict[Path, Tensor] = {}
 
-    def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor under its in-memory name: uint8 (bytes,) or (E, bytes), or float32."""
+    def load_into(self, model: NativeModel) -> None:
+        """Every tensor: packed bytes as they are, and vectors in float32."""
         for name, shape in self._shapes.items():
-            packed = is_packed(name)
-            yield name, self._map(name, shape) if packed else self._read(name, shape)
-
-    def _map(self, name: str, shape: Shape) -> Tensor:
-        place = self._files.find(name, shape, ("U8",))
-        if place.first % LINE:
-            raise ConfigError(
-                f"{place.file}: tensor {name} begins at byte {place.first}, no multiple of {LINE}"
-            )
-        if place.file not in self._mapped:
-            # Private: nobody writes there, but who did would not write into the file.
-            size = place.file.stat().st_size
-            whole = torch.from_file(str(place.file), shared=False, size=size, dtype=torch.uint8)
-            self._mapped[place.file] = whole
-        whole = self._mapped[place.file]
-        return whole[place.first : place.first + place.num_bytes].view(shape)
-
-    def _read(self, name: str, shape: Shape) -> Tensor:
-        self._files.find(name, shape, ("F32",))
-        return self._files.read(Part(stored=name, shape=shape, index=None))
+            if is_packed(name):
+                place = self._files.find(name, shape, ("U8",))
+                self._files.read_into(place, name, model.memory(name))
+            else:
+                self._files.find(name, shape, ("F32",))
+                part = Part(stored=name, shape=shape, index=None)
+                model.load([(name, self._files.read(part))])
 
 
 def is_packed(name: str) -> bool:

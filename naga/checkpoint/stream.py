@@ -1,9 +1,6 @@
-"""A safetensors file written one tensor at a time, tensors of whole lines first and on lines.
+"""A safetensors file written one tensor at a time, in the order given.
 
-A mapped file begins at a page, so what is aligned in the file is aligned in memory: packed weights
-are used where they lie. The format knows no gaps between tensors; the header is filled with spaces
-up to the first one, as the format allows. Memory holds one tensor. Does not put the file on the
-disk for good (naga/disk.py).
+Memory holds one tensor. Does not put the file on the disk for good (naga/disk.py).
 """
 
 import json
@@ -17,8 +14,6 @@ from torch import Tensor
 
 from naga.checkpoint.layout import Shape
 
-# Bytes of a cache line, which the kernels' vectors do not cross.
-LINE = 64
 NAMES = {torch.uint8: "U8", torch.float32: "F32"}
 
 
@@ -38,20 +33,19 @@ class Entry:
 
 
 def write_stream(file: Path, entries: Sequence[Entry], metadata: dict[str, str]) -> None:
-    """Write `entries` into a new file: whole lines in their order, then the others in theirs."""
-    ordered = sorted(entries, key=lambda entry: entry.num_bytes % LINE != 0)
+    """Write `entries` into a new file."""
     with file.open("xb") as stream:
-        stream.write(_header(ordered, metadata))
-        for entry in ordered:
+        stream.write(_header(entries, metadata))
+        for entry in entries:
             tensor = entry.make()
             assert (tuple(tensor.shape), tensor.dtype) == (entry.shape, entry.dtype), entry.name
             stream.write(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
 
 
-def _header(ordered: Sequence[Entry], metadata: dict[str, str]) -> bytes:
+def _header(entries: Sequence[Entry], metadata: dict[str, str]) -> bytes:
     described: dict[str, object] = {"__metadata__": metadata}
     first = 0
-    for entry in ordered:
+    for entry in entries:
         described[entry.name] = {
             "dtype": NAMES[entry.dtype],
             "shape": entry.shape,
@@ -59,5 +53,6 @@ def _header(ordered: Sequence[Entry], metadata: dict[str, str]) -> bytes:
         }
         first += entry.num_bytes
     text = json.dumps(described, separators=(",", ":")).encode()
-    text += b" " * (-(8 + len(text)) % LINE)
+    # The format asks for tensors that begin at a multiple of eight.
+    text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text

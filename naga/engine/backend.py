@@ -102,7 +102,7 @@ def load_backend(path: Path, config: EngineConfig) -> Backend:
     if converted is not None:
         _check_converted(path, converted, config, native)
     given = config.model_copy(update={"dtype": _name(runtime.dtype)})
-    require_memory(model_config, given, quantisation, mapped=converted is not None)
+    require_memory(model_config, given, quantisation, packed=converted is not None)
     if not native:
         return make_backend(load_model(path, runtime), config, runtime)
     from naga.checkpoint.quantised import PackedModel
@@ -113,7 +113,7 @@ def load_backend(path: Path, config: EngineConfig) -> Backend:
     if converted is None:
         model.load(StoredModel(path).tensors())
     else:
-        model.adopt(PackedModel(path).tensors())
+        PackedModel(path).load_into(model)
     assert not model.missing, model.missing
     return _backend(model, runtime, config)
 

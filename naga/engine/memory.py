@@ -65,7 +65,7 @@ def require_memory(
     engine: EngineConfig,
     quantisation: Quantisation | None = None,
     *,
-    mapped: bool = False,
+    packed: bool = False,
 ) -> None:
     """ConfigError, with the numbers, if an engine on the CPU would not fit; to call before loading.
 
@@ -73,7 +73,7 @@ def require_memory(
     """
     if engine.device.startswith("cpu"):
         check_fits(
-            memory_need(config, engine, quantisation, mapped=mapped), read_memory().available
+            memory_need(config, engine, quantisation, packed=packed), read_memory().available
         )
 
 
@@ -95,12 +95,12 @@ def memory_need(
     engine: EngineConfig,
     quantisation: Quantisation | None = None,
     *,
-    mapped: bool = False,
+    packed: bool = False,
 ) -> MemoryNeed:
     """What an engine holds of which `engine` names the dtype.
 
-    `quantisation`: of the weights, if not what `engine` asks for. `mapped`: they are used where the
-    file system has them.
+    `quantisation`: of the weights, if not what `engine` asks for. `packed`: they are read as they
+    are, with nothing to convert.
     """
     assert engine.dtype is not None, "the checkpoint's own has been looked up"
     dtype = DTYPES[engine.dtype]
@@ -115,7 +115,7 @@ def memory_need(
         held = value_dtype if native else memory_dtype
         weights = sum(n * held(name, dtype).itemsize for name, n in sizes.items())
     # At most float32 as read, besides what it is converted to.
-    loading = (4 + dtype.itemsize) * max(sizes.values()) if native and not mapped else 0
+    loading = (4 + dtype.itemsize) * max(sizes.values()) if native and not packed else 0
     costs = account(config, dtype.itemsize, engine.kv)
     pages = engine.kv_tokens // engine.page_size
     return MemoryNeed(

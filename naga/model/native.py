@@ -1,8 +1,8 @@
 """NativeModel: the row form of a model, computed by one native call a step.
 
-Derived from HybridLM, which stays the law: same rounding points, weights copied into packed buffers
-(`load` copies new ones into the same buffers) or used packed where they lie (`adopt`). Never needs
-the HybridLM itself. Results are within rounding of HybridLM.step, not equal to it, and like it
+Derived from HybridLM, which stays the law: same rounding points, weights packed into memory of the
+plan's own (`load` packs new ones into the same places, `memory` takes packed bytes). Never needs the
+HybridLM itself. Results are within rounding of HybridLM.step, not equal to it, and like it
 bitwise independent of batching, chunking and threads. Runs on the CPU, for inference alone.
 
 T tokens, R rows, D hidden_dim, V vocabulary, N rows and K columns of a matrix, E experts.
@@ -44,7 +44,7 @@ class NativeModel:
         isa: str,
         quantisation: Quantisation | None = None,
     ) -> None:
-        """Without weights yet: `load` or `adopt` every tensor before the first step.
+        """Without weights yet: `load` every tensor, or fill its `memory`, before the first step.
 
         `isa`: portable, avx2, avx512 or avx512_bf16; ValueError if the processor lacks it.
         `quantisation`: projections and experts as whole multiples of a scale for each group of
@@ -78,7 +78,7 @@ class NativeModel:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Tensors that neither `load` nor `adopt` has had."""
+        """Tensors that `load` has not had, nor has their memory been asked for."""
         return tuple(self._plan.missing())
 
     def load(self, tensors: Iterable[tuple[str, Tensor]]) -> None:
@@ -87,13 +87,12 @@ class NativeModel:
             held = tensor.detach().to("cpu", self._loaded_dtype(name, tensor.dtype))
             self._plan.load(name, held.contiguous())
 
-    def adopt(self, tensors: Iterable[tuple[str, Tensor]]) -> None:
-        """Use packed matrices, uint8 as `packed_shape` says, where they lie; copy the others."""
-        for name, tensor in tensors:
-            if tensor.dtype == torch.uint8:
-                self._plan.adopt(name, tensor)
-            else:
-                self.load([(name, tensor)])
+    def memory(self, name: str) -> Tensor:
+        """Where the packed bytes of a quantised matrix go: uint8, as `packed_shape` says.
+
+        For the caller to write, all of them before the next step; ValueError names another tensor.
+        """
+        return torch.from_numpy(self._plan.memory(name))
 
     def _loaded_dtype(self, name: str, stored: torch.dtype) -> torch.dtype:
         if not (is_matrix(name) or is_table(name)):

@@ -191,6 +191,7 @@ BoundStates bind(const Plan& plan, const Array& ssm, const Array& conv, const Ar
     States states = states_of(plan, ssm, conv, keys, values, key_scales, value_scales);
     BoundStates bound{&plan, {ssm, conv, keys, values}, states};
     if (key_scales) bound.arrays.insert(bound.arrays.end(), {*key_scales, *value_scales});
+    for (const Array& array : bound.arrays) advise_huge(array.data(), array.nbytes());
     return bound;
 }
 
@@ -308,16 +309,10 @@ void load(Plan& plan, const std::string& name, const Input& array,
     plan.load(name, shape_of(array), type, array.data(), numbers);
 }
 
-void adopt(Plan& plan, const std::string& name, const Input& packed) {
-    require(is_bytes(packed), name.c_str(), "packed, it must be uint8");
-    require_contiguous(packed, name.c_str());
-    // Let go by whoever loads next, on whatever thread.
-    auto let_go = [](const Input* array) {
-        nb::gil_scoped_acquire acquired;
-        delete array;
-    };
-    plan.adopt(name, shape_of(packed), packed.data(),
-               std::shared_ptr<const Input>(new Input(packed), let_go));
+nb::ndarray<nb::numpy, std::uint8_t> memory(Plan& plan, const std::string& name) {
+    Plan::Memory memory = plan.memory(name);
+    std::vector<std::size_t> shape(memory.shape.begin(), memory.shape.end());
+    return {memory.data, shape.size(), shape.data(), nb::find(plan)};
 }
 
 std::size_t read_weights(Plan& plan) {
@@ -473,7 +468,7 @@ NB_MODULE(_cpu, m) {
              })
         .def("load", &load, nb::arg("name"), nb::arg("array"),
              nb::arg("importance").none() = nb::none())
-        .def("adopt", &adopt)
+        .def("memory", &memory)
         .def("read_weights", &read_weights)
         .def("tensors", &tensors_of)
         .def("missing", &Plan::missing)

@@ -88,24 +88,9 @@ void Packed::shape(const Kernels& kernels, Index rows, Index columns, Format for
     bytes_ = kernels.packed_bytes(matrix_);
 }
 
-void Packed::own() {
-    if (!memory_) {
-        memory_.reset(std::aligned_alloc(LINE, (bytes_ + LINE - 1) / LINE * LINE), std::free);
-        if (!memory_) throw std::bad_alloc();
-    }
-    matrix_.data = memory_.get();
-    keeper_.reset();
-}
-
 void Packed::fill(const Kernels& kernels, const void* weight, const float* importance,
                   Index first, Index last) {
-    kernels.pack(weight, importance, matrix_, first, last, memory_.get());
-}
-
-void Packed::adopt(const void* data, std::shared_ptr<const void> keeper) {
-    matrix_.data = data;
-    keeper_ = std::move(keeper);
-    memory_.reset();
+    kernels.pack(weight, importance, matrix_, first, last, memory_);
 }
 
 // Where a named tensor goes: a packed matrix, as many as there are experts, or a vector.
@@ -180,6 +165,10 @@ Plan::Plan(const PlanConfig& config, const Kernels& kernels, int threads)
     };
     vocabulary(config.tied ? "embed.weight" : "head.weight", head_);
     if (!config.tied) vocabulary("embed.weight", embed_);
+    std::size_t bytes = 0;
+    for (const Slot& slot : slots_)
+        if (slot.packed) bytes += Arena::piece(std::size_t(slot.parts()) * slot.packed->bytes());
+    arena_ = Arena(bytes);
     if (config.rope_base > 0)
         for (Index i = 0; i < config.head_dim; i += 2)
             inverse_.push_back(1 / std::pow(config.rope_base, float(i) / float(config.head_dim)));
@@ -294,7 +283,7 @@ void Plan::load_packed(const Slot& slot, Element type, const void* data, const f
     const Kernels& source = *naga::kernels(kernels_.isa, type);
     const Index parts = slot.parts(), panels = slot.packed->panels();
     const Index bytes = matrix.rows * matrix.columns * source.element_bytes;
-    for (Index i = 0; i < parts; ++i) slot.packed[i].own();
+    place(slot);
     pool_.run([&](Team& team) {
         const Index begin = team.begin(parts * panels), end = team.end(parts * panels);
         for (Index i = begin / panels; i * panels < end; ++i)
@@ -333,18 +322,24 @@ void Plan::load(const std::string& name, const std::vector<Index>& shape, Elemen
     }
 }
 
-void Plan::adopt(const std::string& name, const std::vector<Index>& shape, const void* data,
-                 std::shared_ptr<const void> keeper) {
+// Memory for all parts of a matrix, one after the other, if they have none yet.
+char* Plan::place(const Slot& slot) {
+    const std::size_t part = slot.packed->bytes();
+    if (!slot.packed->memory()) {
+        char* all = arena_.take(std::size_t(slot.parts()) * part);
+        for (Index i = 0; i < slot.parts(); ++i) slot.packed[i].place(all + std::size_t(i) * part);
+    }
+    return slot.packed->memory();
+}
+
+Plan::Memory Plan::memory(const std::string& name) {
     Slot& slot = find(name);
     if (!slot.packed || slot.packed->matrix().format == Format::element)
         slot.refuse("is not quantised here, so it takes no packed bytes");
-    const Index parts = slot.parts(), part = Index(slot.packed->bytes());
-    std::vector<Index> whole{part};
-    if (slot.tensor.kind == Tensor::experts) whole = {parts, part};
-    if (shape != whole) slot.refuse("packed, it is " + list(whole) + " bytes, not " + list(shape));
-    for (Index i = 0; i < parts; ++i)
-        slot.packed[i].adopt(static_cast<const char*>(data) + i * part, keeper);
     slot.loaded = true;
+    const Index part = Index(slot.packed->bytes());
+    if (slot.tensor.kind == Tensor::experts) return {place(slot), {slot.parts(), part}};
+    return {place(slot), {part}};
 }
 
 std::vector<std::string> Plan::missing() const {

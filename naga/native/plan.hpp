@@ -1,9 +1,8 @@
 // A model prepared for inference: packed weights and one call for a whole step.
 //
 // Derived from a ModelConfig; computes what HybridLM.step computes (naga/model/lm.py), layer by
-// layer, with the same rounding points. Owns its scratch, and its weights but for packed ones that
-// it was given to use where they lie; states belong to the caller's pool and are updated in place.
-// One caller at a time. Knows no requests and chooses no token.
+// layer, with the same rounding points. Owns its scratch and its weights; states belong to the caller's pool and are updated in place.
+// One caller at a time. Knows no requests.
 //
 // T tokens of S sequences laid end to end; D model dim.
 #pragma once
@@ -13,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "arena.hpp"
 #include "kernels.hpp"
 #include "pool.hpp"
 #include "sample.hpp"
@@ -76,21 +76,19 @@ class Packed {
     // Without any memory yet.
     void shape(const Kernels& kernels, Index rows, Index columns, Format format = Format::element,
                Index group = 0);
-    // From now on in memory of their own: what it has been before, if there was any.
-    void own();
+    // From now on in this memory, `bytes` of it; contents are as they are.
+    void place(char* memory) { matrix_.data = memory_ = memory; }
+    char* memory() const { return memory_; }
     // Packs panels [first, last) of `weight` (rows, columns), elements of these kernels.
     void fill(const Kernels& kernels, const void* weight, const float* importance, Index first,
               Index last);
-    // From now on `data`, packed before, which lives as long as `keeper` does.
-    void adopt(const void* data, std::shared_ptr<const void> keeper);
     const Matrix& matrix() const { return matrix_; }
     Index panels() const { return panels_; }
     std::size_t bytes() const { return bytes_; }
 
   private:
     Matrix matrix_;
-    std::shared_ptr<void> memory_;
-    std::shared_ptr<const void> keeper_;
+    char* memory_ = nullptr;
     Index panels_ = 0;
     std::size_t bytes_ = 0;
 };
@@ -129,10 +127,13 @@ class Plan {
     // an unknown name, another shape or type.
     void load(const std::string& name, const std::vector<Index>& shape, Element type,
               const void* data, const float* importance = nullptr);
-    // Packed bytes to use where they lie, for as long as nothing else is loaded under this name:
-    // (bytes,), of experts (E, bytes). Throws as `load`.
-    void adopt(const std::string& name, const std::vector<Index>& shape, const void* data,
-               std::shared_ptr<const void> keeper);
+    // Where the packed bytes of a quantised matrix go, for the caller to write all of them before
+    // the next step: (bytes,), of experts (E, bytes). Throws as `load`.
+    struct Memory {
+        char* data;
+        std::vector<Index> shape;
+    };
+    Memory memory(const std::string& name);
     // Tensors never loaded so far.
     std::vector<std::string> missing() const;
     // Reads every weight once with all threads, each its own panels; returns their bytes.
@@ -156,6 +157,7 @@ class Plan {
     struct Scratch;
     struct Step;
     Slot& find(const std::string& name);
+    char* place(const Slot& slot);
     void add(const std::string& name, Packed* packed, std::vector<Index> shape);
     void add(const std::string& name, std::vector<float>* vector, std::vector<Index> shape);
     void load_packed(const Slot& slot, Element type, const void* data, const float* importance);
@@ -182,6 +184,7 @@ class Plan {
     PlanConfig config_;
     const Kernels& kernels_;
     Pool pool_;
+    Arena arena_;
     std::vector<Layer> layers_;
     std::vector<float> final_norm_, inverse_;
     Packed head_, embed_;  // a tied model has no embed_

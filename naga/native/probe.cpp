@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 
+#include "arena.hpp"
 #include "pool.hpp"
 #include "read.hpp"
 
@@ -48,6 +49,8 @@ double read_bandwidth(Index bytes, int threads) {
     Index count = bytes / Index(sizeof(Line));
     // Not a vector: each thread is the first to touch its own part.
     std::unique_ptr<Line[]> lines(new Line[std::size_t(count)]);
+    // As weights lie.
+    advise_huge(lines.get(), std::size_t(count) * sizeof(Line));
     auto part = [&](Team& team) { return lines.get() + team.begin(count); };
     auto length = [&](Team& team) { return team.end(count) - team.begin(count); };
     pool.run([&](Team& team) {

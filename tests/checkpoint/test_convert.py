@@ -23,7 +23,6 @@ from naga.checkpoint.convert import convert
 from naga.checkpoint.load import StoredModel, load_model
 from naga.checkpoint.quantised import PackedModel
 from naga.checkpoint.save import save_model
-from naga.checkpoint.stream import LINE
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.config.quantisation import Quantisation
@@ -70,9 +69,18 @@ def native(path: Path, dtype: torch.dtype, quantisation: Quantisation) -> Native
 def adopted(path: Path, dtype: torch.dtype) -> NativeModel:
     packed = PackedModel(path)
     model = NativeModel(packed.config, dtype, 1, ISA, packed.quantisation)
-    model.adopt(packed.tensors())
+    packed.load_into(model)
     assert not model.missing
     return model
+
+
+def stored_in(folder: Path) -> dict[str, Tensor]:
+    """Everything, as it lies in the files."""
+    return {
+        name: tensor
+        for file in folder.glob("*.safetensors")
+        for name, tensor in load_file(file).items()
+    }
 
 
 def logits(model: NativeModel, dtype: torch.dtype, count: int = 40) -> Tensor:
@@ -132,7 +140,7 @@ def test_what_belongs_to_the_model_comes_along(source: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("shard_bytes", [10**9, 60_000])
-def test_matrices_are_packed_on_lines_and_the_rest_is_float32(
+def test_matrices_are_packed_and_the_rest_is_float32(
     shard_bytes: int, source: Path, tmp_path: Path
 ) -> None:
     convert(source, tmp_path / "out", INT4, shard_bytes=shard_bytes)
@@ -150,19 +158,18 @@ def test_matrices_are_packed_on_lines_and_the_rest_is_float32(
             else:
                 assert found.equal(state[name]), name
     assert not left
-    tensors = dict(PackedModel(tmp_path / "out").tensors())
+    tensors = stored_in(tmp_path / "out")
     wide = {name for name, tensor in tensors.items() if tensor.is_floating_point()}
     assert {name.split(".")[-2] for name in wide if name.endswith(".weight")} == {
         "norm", "conv", "router",
     }  # fmt: skip
-    assert all(tensors[name].data_ptr() % LINE == 0 for name in tensors.keys() - wide)
 
 
 def weighed_errors(source: Path, out: Path, importance: dict[str, Tensor]) -> dict[str, float]:
     """Of each matrix the sum of importance times squared error."""
     stored, packed, errors = StoredModel(source), PackedModel(out), {}
     group, native = packed.quantisation.group, _cpu.Format.int4
-    tensors = dict(packed.tensors())
+    tensors = stored_in(out)
     for name, weighs in importance.items():
         weight = stored.read(name).float()
         rounded = torch.empty_like(weight).view(-1, *weight.shape[-2:])
@@ -193,7 +200,7 @@ def test_calibration_changes_what_is_in_layers_and_leaves_the_head(
 ) -> None:
     convert(source, tmp_path / "nearest", INT4)
     convert(source, tmp_path / "weighed", INT4, text)
-    nearest, weighed = (dict(PackedModel(tmp_path / x).tensors()) for x in ("nearest", "weighed"))
+    nearest, weighed = (stored_in(tmp_path / name) for name in ("nearest", "weighed"))
     for name, packed in nearest.items():
         matrix = packed.dtype == torch.uint8 and "layers" in name
         assert weighed[name].equal(packed) != matrix, name
@@ -296,7 +303,7 @@ def edit(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
 
 def damaged(folder: Path) -> str:
     with pytest.raises(ConfigError) as caught:
-        list(PackedModel(folder).tensors())
+        adopted(folder, torch.float32)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -325,12 +332,6 @@ def test_damage_is_named(source: Path, tmp_path: Path) -> None:
     fresh()
     file.write_bytes(file.read_bytes()[:-1])
     assert damaged(out).startswith(f"{file}: not a complete safetensors file")
-    fresh()
-    content = file.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    header = content[8 : 8 + length] + b" " * 8
-    file.write_bytes((length + 8).to_bytes(8, "little") + header + content[8 + length :])
-    assert "no multiple of 64" in damaged(out)
 
 
 @pytest.mark.parametrize(

@@ -176,8 +176,8 @@ def test_quantised_weights_are_counted_to_the_byte(
     need = memory_need(model.config, config, quantisation)
     native = NativeModel.of(model, runtime.dtype, 1, _cpu.best_isa(), quantisation)
     assert need.weights == native._plan.weight_bytes
-    mapped = memory_need(model.config, config, quantisation, mapped=True)
-    assert (mapped.weights, mapped.loading) == (need.weights, 0) != (need.weights, need.loading)
+    packed = memory_need(model.config, config, quantisation, packed=True)
+    assert (packed.weights, packed.loading) == (need.weights, 0) != (need.weights, need.loading)
     if group == Quantisation(format=weights).group:
         assert memory_need(model.config, config) == need
 

@@ -392,13 +392,10 @@ void load(Plan& plan, const Model& model, bool packed) {
         Matrix matrix{tensor.shape[axes - 2], tensor.shape[axes - 1], nullptr,
                       vocabulary ? Format::int8 : plan.config().format, plan.config().group};
         const Index bytes = Index(k.packed_bytes(matrix)), parts = array.rows / matrix.rows;
-        auto keeper = std::make_shared<Bytes>(parts * bytes);
+        char* memory = plan.memory(tensor.name).data;
         for (Index i = 0; i < parts; ++i)
             k.pack(array.at(i * matrix.rows), nullptr, matrix, 0, k.panels(matrix),
-                   keeper->at() + i * bytes);
-        std::vector<Index> shape{bytes};
-        if (tensor.kind == Tensor::experts) shape = {parts, bytes};
-        plan.adopt(tensor.name, shape, keeper->at(), keeper);
+                   memory + i * bytes);
     }
 }
 

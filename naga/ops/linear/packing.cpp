@@ -4,7 +4,7 @@
 // K a panel holds PANEL scales (bfloat16), then planes of four of K: unsigned bytes w + 128 as
 // (group / 4, PANEL, 4) for int8; int4 has two planes of nibbles w + 8 in the halves of one,
 // (group / 8, PANEL, 4). Both come in whole cache lines. The layout and every byte of it are the
-// same on all instruction sets, so that packed weights are kept in files and used where they lie:
+// same on all instruction sets, so that packed weights are kept in files and used as they are read:
 // lanes run over rows, every sum goes in the order of K, and nothing fuses.
 //
 // Rows and columns beyond N and K count as zeros. A group with a weight that is not finite has a
