@@ -3,7 +3,7 @@
 // A team of threads shares a row, and a team may be one thread. The result has the same bits for
 // every number of threads and of rows: it depends on the logits, the seed, the choice and the
 // position. Instruction sets differ by rounding, as kernels do: in the log-probability, and in the
-// last token of top-p where the mass comes that near to it. Knows no model. A row has fewer than
+// last token of top-p where the mass is within rounding of it. Knows no model. A row has fewer than
 // four million logits.
 #pragma once
 

@@ -460,7 +460,8 @@ void expect_drawn(const Values& row, const Draw& draw, const Chosen& found) {
     std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return row[a] > row[b]; });
     auto mass_of = [&](auto end, double temperature) {
         double mass = 0;
-        for (auto i = order.begin(); i != end; ++i) mass += std::exp((row[*i] - peak) / temperature);
+        for (auto i = order.begin(); i != end; ++i)
+            mass += std::exp((row[*i] - peak) / temperature);
         return mass;
     };
     const double logprob = row[found.token] - peak - std::log(mass_of(order.end(), 1));
