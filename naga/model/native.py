@@ -1,8 +1,8 @@
 """NativeModel: the row form of a model, computed by one native call a step.
 
 Derived from HybridLM, which stays the law: same rounding points, weights packed into memory of the
-plan's own (`load` packs new ones into the same places, `memory` takes packed bytes). Never needs the
-HybridLM itself. Results are within rounding of HybridLM.step, not equal to it, and like it
+plan's own (`load` packs new ones into the same places, `memory` takes packed bytes). Does without
+the HybridLM itself. Results are within rounding of HybridLM.step, not equal to it, and like it
 bitwise independent of batching, chunking and threads. Runs on the CPU, for inference alone.
 
 T tokens, R rows, D hidden_dim, V vocabulary, N rows and K columns of a matrix, E experts.

@@ -144,24 +144,25 @@ template <class E, int ROWS> void tile(const Product& product, Index row, Index 
         }
 }
 
-template <class E> void tail(const Product& product, Index row, Index panel) {
-    switch (product.rows - row) {
-        case 1: return tile<E, 1>(product, row, panel);
-        case 2: return tile<E, 2>(product, row, panel);
-        case 3: return tile<E, 3>(product, row, panel);
-#if defined(__AVX512F__)
-        case 4: return tile<E, 4>(product, row, panel);
-        case 5: return tile<E, 5>(product, row, panel);
-#endif
-    }
+// Rows of the next tile, at most TILE: those left in tiles as even as can be, since the sums of one
+// or two rows are too few to hide how long each takes.
+inline Index even_share(Index left, Index most) {
+    Index tiles = (left + most - 1) / most;
+    return (left + tiles - 1) / tiles;
+}
+
+template <class E, int ROWS = TILE>
+void some_rows(const Product& product, Index row, Index panel, Index count) {
+    if (count == ROWS) tile<E, ROWS>(product, row, panel);
+    else if constexpr (ROWS > 1) some_rows<E, ROWS - 1>(product, row, panel, count);
 }
 
 template <class E> void multiply(const Product& product, Index first, Index last) {
-    for (Index panel = first; panel < last; ++panel) {
-        Index row = 0;
-        for (; row + TILE <= product.rows; row += TILE) tile<E, TILE>(product, row, panel);
-        tail<E>(product, row, panel);
-    }
+    for (Index panel = first; panel < last; ++panel)
+        for (Index row = 0, count; row < product.rows; row += count) {
+            count = even_share(product.rows - row, TILE);
+            some_rows<E>(product, row, panel, count);
+        }
 }
 
 inline void wide_product(const float* x, Index, Index columns, const float* weight, Index out,

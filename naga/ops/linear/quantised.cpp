@@ -197,17 +197,18 @@ template <class E, int ROWS> void tile(const Product& product, Index row, Index 
         }
 }
 
-template <class E, int ROWS> void tail(const Product& product, Index row, Index panel) {
-    if (product.rows - row == ROWS) tile<E, ROWS>(product, row, panel);
-    else if constexpr (ROWS > 1) tail<E, ROWS - 1>(product, row, panel);
+template <class E, int ROWS = TILE>
+void some_rows(const Product& product, Index row, Index panel, Index count) {
+    if (count == ROWS) tile<E, ROWS>(product, row, panel);
+    else if constexpr (ROWS > 1) some_rows<E, ROWS - 1>(product, row, panel, count);
 }
 
 template <class E> void multiply(const Product& product, Index first, Index last) {
-    for (Index panel = first; panel < last; ++panel) {
-        Index row = 0;
-        for (; row + TILE <= product.rows; row += TILE) tile<E, TILE>(product, row, panel);
-        tail<E, TILE - 1>(product, row, panel);
-    }
+    for (Index panel = first; panel < last; ++panel)
+        for (Index row = 0, count; row < product.rows; row += count) {
+            count = linear_detail::even_share(product.rows - row, TILE);
+            some_rows<E>(product, row, panel, count);
+        }
 }
 
 }  // namespace quantised_detail
