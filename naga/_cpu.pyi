@@ -110,7 +110,10 @@ def product_peak(dtype: str, isa: str, threads: int) -> float:
     """FLOP a second; dtype: float32, bfloat16, or int8; see naga/native/probe.hpp."""
 
 def packed_bytes(rows: int, columns: int, format: Format, group: int) -> int:
-    """Of a weight (rows, columns) in int8 or int4; a multiple of 64. group: 32, 64 or 128."""
+    """Of a weight (rows, columns) in int8 or int4; a multiple of 64.
+
+    `group`: 32, 64 or 128 columns share a scale; 0: all of them, int8 alone and at most 66,311.
+    """
 
 def pack(
     weight: Tensor,

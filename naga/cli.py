@@ -296,8 +296,11 @@ def convert(
     out: Annotated[Path, typer.Option(help="Folder to write. 输出目录")],
     quantize: Annotated[Literal["int8", "int4"], typer.Option(help="Bits of a weight. 量化格式")],
     group: Annotated[
-        int | None,
-        typer.Option(help="Columns that share a scale: 32 (int4's default), 64, 128. 每组列数"),
+        str | None,
+        typer.Option(
+            help="Columns that share a scale: 32 (int4's default), 64, 128 (int8's default), or "
+            "channel: all, for int8. 每组列数"
+        ),
     ] = None,
     calibrate: Annotated[
         Path | None, typer.Option(help="Text whose activations choose the scales. 校准文本")
@@ -310,7 +313,9 @@ def convert(
     from naga.config.quantisation import Quantisation
     from naga.train.progress import counter
 
-    asked = {"format": quantize} if group is None else {"format": quantize, "group": group}
+    asked: dict[str, str | int] = {"format": quantize}
+    if group is not None:
+        asked["group"] = int(group) if group.isdecimal() else group
     quantisation = parse_config(Quantisation, asked, source="naga convert")
 
     def progress(total: int) -> "AbstractContextManager[Callable[[], None]]":

@@ -157,7 +157,15 @@ def test_a_config_of_no_kind_is_refused(naga: Run, tmp_path: Path) -> None:
         ("convert /nowhere/m --out m --quantize int8", "/nowhere/m: no such folder"),
         (
             "convert /nowhere/m --out m --quantize int8 --group 48",
-            "naga convert: group: Input should be 32, 64 or 128 (got 48)",
+            "naga convert: group: Input should be 32, 64, 128 or 'channel' (got 48)",
+        ),
+        (
+            "convert /nowhere/m --out m --quantize int8 --group row",
+            "naga convert: group: Input should be 32, 64, 128 or 'channel' (got 'row')",
+        ),
+        (
+            "convert /nowhere/m --out m --quantize int4 --group channel",
+            "naga convert: group: int4 needs groups: use 32, 64 or 128 (got 'channel')",
         ),
         ("generate m p --max-tokens 0", "max_tokens must be at least 1, not 0"),
         ("generate m p --top-p 0", "top_p must be above 0 and at most 1, not 0.0"),
@@ -323,7 +331,12 @@ def test_convert_calibrates_on_a_text(naga: Run, checkpoint: Path, tmp_path: Pat
     result = naga("convert", checkpoint, "--out", tmp_path / "a", *flags)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"{tmp_path / 'a'}: int8g64, 0.1 MB -> 0.1 MB")
+    flags = ("--quantize=int8", "--group=channel", "--calibrate", text)
+    result = naga("convert", checkpoint, "--out", tmp_path / "row", *flags)
+    assert result.out.startswith(f"{tmp_path / 'row'}: int8c, 0.1 MB -> 0.0 MB")
+    assert naga("generate", tmp_path / "row", "the rent", "--raw", "--max-tokens=3").code == 0
     found = json.loads(naga("convert", checkpoint, "--out", tmp_path / "b", *flags, "--json").out)
+    assert found["group"] == "channel"
     assert found["calibrated_on"] == "notes.txt" and found["calibration_tokens"] >= 256
     text.write_text("short")
     message = refused(naga("convert", checkpoint, "--out", tmp_path / "c", *flags))

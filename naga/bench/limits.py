@@ -15,7 +15,7 @@ import torch
 
 from naga.checkpoint.load import memory_shapes, meta_model
 from naga.config.model import ModelConfig
-from naga.config.quantisation import DEFAULT_GROUPS, Weights
+from naga.config.quantisation import Quantisation, Weights
 from naga.model.account import account
 from naga.model.lm import value_dtype
 
@@ -67,26 +67,31 @@ def average(first: Rates, second: Rates) -> Rates:
 
 @dataclass(frozen=True, kw_only=True)
 class Bits:
-    """Of one weight, scales included."""
+    """Of one weight, its group's scale included."""
 
     matrix: float
     """Projections and experts."""
     table: float
     """Embedding and head."""
+    row: float = 0
+    """Of a row of either, for the scale that all of its weights share."""
     element_bytes: int = 2
     """Of keys and values, and of the convolutions' states; scan states are float32."""
 
 
-def _quantised(weights: Weights) -> Bits:
-    scale = 16 / DEFAULT_GROUPS[weights]
-    return Bits(matrix={"int8": 8, "int4": 4}[weights] + scale, table=8 + scale)
+def quantised_bits(quantisation: Quantisation) -> Bits:
+    """Of naga's weights so held."""
+    if quantisation.group == "channel":
+        return Bits(matrix=8, table=8, row=16)
+    scale = 16 / quantisation.group
+    return Bits(matrix={"int8": 8, "int4": 4}[quantisation.format] + scale, table=8 + scale)
 
 
 NAGA_BITS: Mapping[Precision, Bits] = {
     "f32": Bits(matrix=32, table=32, element_bytes=4),
     "bf16": Bits(matrix=16, table=16),
-    "int8": _quantised("int8"),
-    "int4": _quantised("int4"),
+    "int8": quantised_bits(Quantisation(format="int8")),
+    "int4": quantised_bits(Quantisation(format="int4")),
 }
 # Q8_0; Q4_0 with its head in Q6_K.
 GGUF_BITS: Mapping[Precision, Bits] = {
@@ -100,8 +105,17 @@ def weight_bytes(config: ModelConfig, bits: Bits, batch: int) -> float:
     """What a step of `batch` tokens reads of the weights, experts in even demand."""
     total = 0.0
     for name, shape in memory_shapes(meta_model(config)).items():
-        total += math.prod(shape) * _bits_of(name, bits) / 8 * _share(name, config, batch)
+        total += tensor_bytes(name, shape, bits) * _share(name, config, batch)
     return total
+
+
+def tensor_bytes(name: str, shape: tuple[int, ...], bits: Bits) -> float:
+    """Of the named tensor as it is held."""
+    table = name in ("embed.weight", "head.weight")
+    if not table and value_dtype(name, torch.bfloat16) == torch.float32:
+        return 4.0 * math.prod(shape)
+    of_one = bits.table if table else bits.matrix
+    return (math.prod(shape) * of_one + math.prod(shape[:-1]) * bits.row) / 8
 
 
 def decode_bytes(
@@ -124,12 +138,6 @@ def step_flops(config: ModelConfig, tokens: int, start: int) -> float:
     head = 2 * config.vocab_size * config.hidden_dim
     met = tokens * start + tokens * (tokens - 1) / 2
     return (costs.flops_per_token - head) * tokens + costs.attention_flops_per_context_token * met
-
-
-def _bits_of(name: str, bits: Bits) -> float:
-    if name in ("embed.weight", "head.weight"):
-        return bits.table
-    return 32 if value_dtype(name, torch.bfloat16) == torch.float32 else bits.matrix
 
 
 def _share(name: str, config: ModelConfig, batch: int) -> float:

@@ -27,6 +27,7 @@ from naga.bench.limits import (
     decode_bytes,
     dtype_of,
     step_flops,
+    tensor_bytes,
     weight_bytes,
     weights_of,
 )
@@ -207,7 +208,8 @@ class Op:
     def _bytes(self, shape: Shape) -> float:
         bits = NAGA_BITS[self.precision]
         if self.name == "head":
-            return bits.table / 8 * self.config.vocab_size * self.config.hidden_dim
+            size = (self.config.vocab_size, self.config.hidden_dim)
+            return tensor_bytes("head.weight", size, bits)
         if shape.length > 1:
             return weight_bytes(self.config, bits, shape.rows)
         return decode_bytes(self.config, bits, shape.batch, shape.context)

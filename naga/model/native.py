@@ -48,8 +48,8 @@ class NativeModel:
 
         `isa`: portable, avx2, avx512 or avx512_bf16; ValueError if the processor lacks it.
         `quantisation`: projections and experts as whole multiples of a scale for each group of
-        columns, their inputs rounded to int8 likewise, embedding and head in int8; None holds all
-        in `dtype`.
+        columns, or for each row, their inputs rounded to int8 likewise, embedding and head in int8;
+        None holds all in `dtype`.
         """
         self.config = config
         self.quantisation = quantisation
@@ -195,10 +195,16 @@ def format_of(name: str, quantisation: Quantisation) -> Weights:
 
 
 def packed_shape(name: str, shape: tuple[int, ...], quantisation: Quantisation) -> tuple[int, ...]:
-    """Shape of a matrix (N, K), or of all experts' (E, N, K), once packed: (bytes,), (E, bytes)."""
+    """Shape of a matrix (N, K), or of all experts' (E, N, K), once packed: (bytes,), (E, bytes).
+
+    ConfigError if so many columns cannot share a scale.
+    """
     *parts, rows, columns = shape
     native = _FORMATS[format_of(name, quantisation)]
-    return (*parts, int(_cpu.packed_bytes(rows, columns, native, quantisation.group)))
+    try:
+        return (*parts, int(_cpu.packed_bytes(rows, columns, native, _native_group(quantisation))))
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from None
 
 
 def pack_weight(
@@ -209,7 +215,7 @@ def pack_weight(
     Rounds to nearest without `importance`; with it, (K,) or (E, K) float32, scales are chosen so
     that the sum of importance times squared error is least.
     """
-    native, group = _FORMATS[format_of(name, quantisation)], quantisation.group
+    native, group = _FORMATS[format_of(name, quantisation)], _native_group(quantisation)
     known = weight if weight.dtype in (torch.float32, torch.bfloat16) else weight.float()
     packed = torch.empty(packed_shape(name, tuple(weight.shape), quantisation), dtype=torch.uint8)
     rows, columns = weight.shape[-2:]
@@ -230,10 +236,14 @@ def pack_weight(
 _FORMATS: Mapping[Weights, "_cpu.Format"] = {"int8": _cpu.Format.int8, "int4": _cpu.Format.int4}
 
 
+def _native_group(quantisation: Quantisation) -> int:
+    return 0 if quantisation.group == "channel" else quantisation.group
+
+
 def _plan_config(config: ModelConfig, quantisation: Quantisation | None) -> "_cpu.PlanConfig":
     plan = _cpu.PlanConfig()
     if quantisation is not None:
-        plan.format, plan.group = _FORMATS[quantisation.format], quantisation.group
+        plan.format, plan.group = _FORMATS[quantisation.format], _native_group(quantisation)
     for name, value in _fields(config).items():
         setattr(plan, name, value)
     return plan

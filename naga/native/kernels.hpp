@@ -23,13 +23,23 @@ using Index = std::int64_t;
 // same on every instruction set; those of elements are not.
 enum class Format : int { element, int8, int4 };
 
+// Groups are whole steps of the kernels.
+constexpr Index GROUP_STEP = 32;
+// So many columns may share a scale: more products of 255 and 127 could pass 2^31. Sums of as many
+// whole numbers of a row of x stay below 2^24 besides, where float32 is exact.
+constexpr Index MOST_SHARED = (Index(1) << 31) / (255 * 127);
+// The group that kernels see where one of `group` columns is asked for; 0 asks for all of them.
+constexpr Index whole_group(Index group, Index columns) {
+    return group ? group : (columns + GROUP_STEP - 1) / GROUP_STEP * GROUP_STEP;
+}
+
 // A weight (N, K) packed by `Kernels::pack`: panels of columns of y, zero beyond N and K.
 struct Matrix {
     Index rows = 0;     // N
     Index columns = 0;  // K
     const void* data = nullptr;  // of int8 and int4 at any address
     Format format = Format::element;
-    Index group = 0;  // columns that share a scale: 32, 64 or 128; 0 for Format::element
+    Index group = 0;  // columns that share a scale, in steps of 32; 0 for Format::element
 };
 
 // Rows of x as a quantised weight meets them: int8 times a float32 scale for each group.

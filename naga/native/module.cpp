@@ -331,13 +331,12 @@ nb::list tensors_of(const Plan& plan) {
 
 // ---- packed weights
 
-Matrix quantised_matrix(Index rows, Index columns, Format format, Index group) {
+Matrix packed_matrix(Index rows, Index columns, Format format, Index group) {
     const Index most = Index(1) << 31;
     require(rows >= 1 && rows < most && columns >= 1 && columns < most, "rows, columns",
             "must be at least 1 and below 2^31");
     require(format != Format::element, "format", "use int8 or int4");
-    require(group == 32 || group == 64 || group == 128, "group", "use 32, 64 or 128");
-    return {rows, columns, nullptr, format, group};
+    return quantised_matrix(rows, columns, format, group);
 }
 
 const Kernels& best_table(Element element) { return *kernels(best_isa(), element); }
@@ -350,7 +349,7 @@ template <class A> void require_packed(const A& a, const char* name, const Matri
 
 std::size_t packed_bytes(Index rows, Index columns, Format format, Index group) {
     return best_table(Element::float32)
-        .packed_bytes(quantised_matrix(rows, columns, format, group));
+        .packed_bytes(packed_matrix(rows, columns, format, group));
 }
 
 void pack(const Input& weight, Format format, Index group, const std::optional<Input>& importance,
@@ -358,7 +357,7 @@ void pack(const Input& weight, Format format, Index group, const std::optional<I
     Element element = element_of(weight, "weight");
     require(weight.ndim() == 2, "weight", "must have two axes");
     require_contiguous(weight, "weight");
-    Matrix matrix = quantised_matrix(Index(weight.shape(0)), Index(weight.shape(1)), format, group);
+    Matrix matrix = packed_matrix(Index(weight.shape(0)), Index(weight.shape(1)), format, group);
     require_packed(out, "out", matrix);
     const float* numbers = importance_of(importance, matrix.columns);
     const Kernels* table = kernels(isa ? isa_of(*isa) : best_isa(), element);
@@ -369,7 +368,7 @@ void pack(const Input& weight, Format format, Index group, const std::optional<I
 
 void unpack(const Input& packed, Index rows, Index columns, Format format, Index group,
             const Array& out) {
-    Matrix matrix = quantised_matrix(rows, columns, format, group);
+    Matrix matrix = packed_matrix(rows, columns, format, group);
     require_packed(packed, "packed", matrix);
     require(is_float32(out), "out", "must be float32");
     require_shape(out, "out", {rows, columns}, "must be (rows, columns)");
@@ -387,20 +386,20 @@ void product(const Input& x, const Input& packed, Index rows, Format format, Ind
     require(x.ndim() == 2, "x", "must have two axes");
     require_contiguous(x, "x");
     const Index count = Index(x.shape(0)), columns = Index(x.shape(1));
-    Matrix matrix = quantised_matrix(rows, columns, format, group);
+    Matrix matrix = packed_matrix(rows, columns, format, group);
     require_packed(packed, "packed", matrix);
     require(is_float32(y), "y", "must be float32");
     require_shape(y, "y", {count, rows}, "must be (rows of x, rows)");
     const Kernels* table = kernels(isa_of(isa), element);
     require(table, "isa", "not on this processor");
     matrix.data = packed.data();
-    const std::size_t groups = std::size_t(count * ((columns + group - 1) / group));
-    std::vector<std::int8_t> values(groups * std::size_t(group));
+    const std::size_t groups = std::size_t(count * ((columns + matrix.group - 1) / matrix.group));
+    std::vector<std::int8_t> values(groups * std::size_t(matrix.group));
     std::vector<float> scales(groups);
     std::vector<std::int32_t> totals(groups);
     Quantised quantised{values.data(), scales.data(), totals.data()};
     nb::gil_scoped_release released;
-    table->quantise(x.data(), columns, columns, group, 0, count, quantised);
+    table->quantise(x.data(), columns, columns, matrix.group, 0, count, quantised);
     Product product{x.data(),    columns, count, &matrix, y.data(), rows,
                     Store::wide, 1,       quantised};
     table->product(product, 0, table->panels(matrix));

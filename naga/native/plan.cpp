@@ -56,6 +56,13 @@ Pages pages_of(const States& states, Index layer, Index key_heads, Index head_di
             states.key_scales ? states.value_scales + rows : nullptr};
 }
 
+void require_group(Format format, Index group) {
+    if (format == Format::int4 && group == 0)
+        throw std::invalid_argument("group: int4 needs groups of 32, 64 or 128 columns");
+    if (group != 0 && group != 32 && group != 64 && group != 128)
+        throw std::invalid_argument("group: use 32, 64 or 128, or 0 for all columns");
+}
+
 class Buffer {
   public:
     // At least `bytes`, contents lost; the extra line lets vector loads end beyond the last row.
@@ -81,9 +88,19 @@ class Buffer {
 
 }  // namespace
 
+Matrix quantised_matrix(Index rows, Index columns, Format format, Index group) {
+    require_group(format, group);
+    if (group == 0 && columns > MOST_SHARED)
+        throw std::invalid_argument("columns: " + std::to_string(columns) + " cannot share a scale, " +
+                                    "at most " + std::to_string(MOST_SHARED) +
+                                    " can; use groups of 32, 64 or 128");
+    return {rows, columns, nullptr, format, whole_group(group, columns)};
+}
+
 void Packed::shape(const Kernels& kernels, Index rows, Index columns, Format format,
                    Index group) {
-    matrix_ = {rows, columns, nullptr, format, group};
+    matrix_ = {rows, columns};
+    if (format != Format::element) matrix_ = quantised_matrix(rows, columns, format, group);
     panels_ = kernels.panels(matrix_);
     bytes_ = kernels.packed_bytes(matrix_);
 }
@@ -143,8 +160,7 @@ Plan::~Plan() = default;
 Plan::Plan(const PlanConfig& config, const Kernels& kernels, int threads)
     : config_(config), kernels_(kernels), pool_(threads), scratch_(new Scratch) {
     const Index group = config.group;
-    if (config.format != Format::element && group != 32 && group != 64 && group != 128)
-        throw std::invalid_argument("group: use 32, 64 or 128");
+    if (config.format != Format::element) require_group(config.format, group);
     Index width = config.hidden_dim;
     layers_.resize(config.layers.size());
     std::vector<Index> numbers(128, 0);
@@ -513,14 +529,15 @@ void Plan::norm_rows(Team& team, Index rows, const std::vector<float>& weight) {
 }
 
 void Plan::reserve_rounded(Rounded& rounded, Index columns, Index rows) {
-    if (config_.format != Format::element)
-        rounded.reserve(rows * divide_up(columns, config_.group), config_.group);
+    if (config_.format == Format::element || columns == 0) return;
+    const Index group = group_of(columns);
+    rounded.reserve(rows * divide_up(columns, group), group);
 }
 
 void Plan::round(const void* x, Index x_stride, Index columns, Index first, Index last,
                  Rounded& rounded) {
     if (config_.format != Format::element)
-        kernels_.quantise(x, x_stride, columns, config_.group, first, last, rounded.view());
+        kernels_.quantise(x, x_stride, columns, group_of(columns), first, last, rounded.view());
 }
 
 void Plan::product(Team& team, const void* x, Index x_stride, Index rows, const Packed& weight,
@@ -810,9 +827,9 @@ void Plan::experts(Team& team, const Layer& layer, const Step& step) {
                             &weights[std::size_t(e)].matrix(), y + row * y_width * element,
                             y_width};
             if (c.format != Format::element) {
-                Index groups = divide_up(x_width, c.group);
+                const Index group = group_of(x_width), groups = divide_up(x_width, group);
                 Quantised all = rounded.view();
-                product.quantised = {all.values + row * groups * c.group,
+                product.quantised = {all.values + row * groups * group,
                                      all.scales + row * groups, all.totals + row * groups};
             }
             Index from = std::max(first - offset, Index(0)), to = std::min(last - offset, panels);

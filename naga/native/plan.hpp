@@ -42,7 +42,8 @@ struct PlanConfig {
     float routed_scale = 1;
 
     // What projections and experts are held in; if quantised, embeddings and the head are int8 and
-    // routers stay float32. group: 32, 64 or 128 columns share a scale.
+    // routers stay float32. group: 32, 64 or 128 columns share a scale, or with int8 all of a
+    // matrix: 0.
     Format format = Format::element;
     Index group = 0;
 
@@ -69,6 +70,10 @@ struct States {
     float* value_scales = nullptr;
     Index slots = 0, pages = 0, page_size = 1;
 };
+
+// An int8 or int4 matrix without data yet; `group` as PlanConfig has it. Throws
+// std::invalid_argument for what no kernel computes with.
+Matrix quantised_matrix(Index rows, Index columns, Format format, Index group);
 
 // Packed weights (N, K), in memory of their own or in someone else's.
 class Packed {
@@ -178,6 +183,8 @@ class Plan {
     void round(const void* x, Index x_stride, Index columns, Index first, Index last,
                Rounded& rounded);
     void reserve_rounded(Rounded& rounded, Index columns, Index rows);
+    // Columns of an operand that share a scale: as many as of the matrices that meet it.
+    Index group_of(Index columns) const { return whole_group(config_.group, columns); }
     void norm_rows(Team& team, Index rows, const std::vector<float>& weight);
     void activate(Team& team, const void* x, Index inner, bool gated, void* y, Index rows);
 

@@ -13,7 +13,9 @@ from naga.bench.limits import (
     average,
     decode_bytes,
     prefill_flops,
+    quantised_bits,
     step_flops,
+    tensor_bytes,
     weight_bytes,
 )
 from naga.bench.models import presets
@@ -76,9 +78,11 @@ def test_decode_adds_states_twice_and_the_cache_once_for_every_sequence() -> Non
 @pytest.mark.parametrize("precision", ["int8", "int4"])
 def test_bits_are_those_of_the_packed_bytes(precision: Literal["int8", "int4"]) -> None:
     quantisation = Quantisation(format=precision)
-    for name, bits in (("up.weight", NAGA_BITS[precision].matrix), ("embed.weight", 0)):
-        (count,) = packed_shape(name, (1024, 768), quantisation)
-        assert 8 * count == 1024 * 768 * (bits or NAGA_BITS[precision].table)
+    assert quantised_bits(quantisation) == NAGA_BITS[precision]
+    for held in (quantisation, Quantisation(format="int8", group="channel")):
+        for name in ("layers.0.mixer.up.weight", "embed.weight"):
+            (count,) = packed_shape(name, (1024, 768), held)
+            assert count == tensor_bytes(name, (1024, 768), quantised_bits(held))
 
 
 def test_prefill_computes_the_head_once_and_meets_every_earlier_token() -> None:

@@ -27,11 +27,12 @@ from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.config.quantisation import Quantisation
 from naga.data.tokenizer import Tokenizer, train_tokenizer
-from naga.model.native import NativeModel, pack_weight
+from naga.model.native import NativeModel, pack_weight, packed_shape
 from naga.model.state import StatePool, place
 
 TEXT = "The tenant shall pay the rent 123 on the first day of each month. 甲方应当支付租金。\n" * 20
 INT8, INT4 = Quantisation(format="int8"), Quantisation(format="int4")
+CHANNEL = Quantisation(format="int8", group="channel")
 ISA = _cpu.best_isa()
 
 
@@ -98,7 +99,7 @@ def test_it_computes_what_quantising_at_load_computes(
     name: str, stored: torch.dtype, dtype: torch.dtype, tmp_path: Path
 ) -> None:
     path = save(tmp_path / "source", tiny.EVERY[name], None, stored)
-    for quantisation in (INT8, INT4, Quantisation(format="int4", group=64)):
+    for quantisation in (INT8, CHANNEL, INT4, Quantisation(format="int4", group=64)):
         out = tmp_path / f"{quantisation}"
         convert(path, out, quantisation)
         found = logits(adopted(out, dtype), dtype)
@@ -115,6 +116,10 @@ def test_the_config_says_what_the_bytes_are(source: Path, text: Path, tmp_path: 
     assert config == read_model_config(source)
     assert read_quantisation(source) is None
     assert read_quantisation(tmp_path / "plain") == INT8
+    convert(source, tmp_path / "channel", CHANNEL)
+    assert read_quantisation(tmp_path / "channel") == CHANNEL
+    record = json.loads((tmp_path / "channel" / "config.json").read_text())["naga_quantization"]
+    assert record["group"] == "channel"
     found = json.loads((tmp_path / "calibrated" / "config.json").read_text())
     tokens = found["naga_quantization"].pop("calibration_tokens")
     assert 256 <= tokens <= 8192
@@ -165,10 +170,17 @@ def test_matrices_are_packed_and_the_rest_is_float32(
     }  # fmt: skip
 
 
+def test_columns_too_many_for_a_scale_are_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"^up.weight: columns: 66312 cannot share a scale"):
+        packed_shape("up.weight", (64, 66_312), CHANNEL)
+
+
 def weighed_errors(source: Path, out: Path, importance: dict[str, Tensor]) -> dict[str, float]:
     """Of each matrix the sum of importance times squared error."""
     stored, packed, errors = StoredModel(source), PackedModel(out), {}
-    group, native = packed.quantisation.group, _cpu.Format.int4
+    quantisation = packed.quantisation
+    group = 0 if quantisation.group == "channel" else quantisation.group
+    native = _cpu.Format.int4 if quantisation.format == "int4" else _cpu.Format.int8
     tensors = stored_in(out)
     for name, weighs in importance.items():
         weight = stored.read(name).float()
@@ -180,19 +192,20 @@ def weighed_errors(source: Path, out: Path, importance: dict[str, Tensor]) -> di
     return errors
 
 
+@pytest.mark.parametrize(("quantisation", "share"), [(INT4, 0.9), (CHANNEL, 1.0)])
 def test_calibration_spends_the_error_where_activations_are_small(
-    source: Path, text: Path, tmp_path: Path
+    quantisation: Quantisation, share: float, source: Path, text: Path, tmp_path: Path
 ) -> None:
     stored = StoredModel(source)
     windows = read_calibration(text, Tokenizer.load(source), stored.config)
     importance = calibrate(stored, windows)
     for name, given in (("nearest", None), ("weighed", text)):
-        convert(source, tmp_path / name, INT4, given)
+        convert(source, tmp_path / name, quantisation, given)
     nearest, weighed = (
         weighed_errors(source, tmp_path / name, importance) for name in ("nearest", "weighed")
     )
     for name, error in nearest.items():
-        assert weighed[name] < 0.9 * error, name
+        assert weighed[name] < share * error, name
 
 
 def test_calibration_changes_what_is_in_layers_and_leaves_the_head(
@@ -338,7 +351,11 @@ def test_damage_is_named(source: Path, tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"format": "int3"}, "format: Input should be 'int8' or 'int4' (got 'int3')"),
-        ({"group": 48}, "group: Input should be 32, 64 or 128 (got 48)"),
+        ({"group": 48}, "group: Input should be 32, 64, 128 or 'channel' (got 48)"),
+        (
+            {"format": "int4", "group": "channel"},
+            "group: int4 needs groups: use 32, 64 or 128 (got 'channel')",
+        ),
         ({"packing": 2}, "packing: Input should be 1 (got 2)"),
         ({"bits": 8}, "unknown key 'bits'"),
     ],

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import naga
 from naga.checkpoint.convert import convert
-from naga.checkpoint.load import load_model
+from naga.checkpoint.load import StoredModel, load_model
 from naga.checkpoint.save import save_model
 from naga.config.base import ConfigError
 from naga.config.quantisation import Quantisation
@@ -25,6 +25,7 @@ from naga.model.state import StatePool, place
 from naga.runtime import Runtime, make_runtime
 
 INT8 = Quantisation(format="int8")
+CHANNEL = Quantisation(format="int8", group="channel")
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             found[f"{name}-{weights}"] = root / f"{name}-{weights}"
             quantisation = Quantisation(format=weights)
             convert(found[name], found[f"{name}-{weights}"], quantisation)
+        found[f"{name}-{CHANNEL}"] = root / f"{name}-{CHANNEL}"
+        convert(found[name], found[f"{name}-{CHANNEL}"], CHANNEL)
     return found
 
 
@@ -121,6 +124,19 @@ def test_quantised_at_load_in_memory_and_converted_are_one(
             assert logits(other).equal(expected)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_scale_for_each_row_is_had_by_converting(folders: dict[str, Path], dtype: str) -> None:
+    stored, runtime = StoredModel(folders[dtype]), make_runtime("cpu", dtype)
+    model = NativeModel(stored.config, runtime.dtype, 2, best_isa(), CHANNEL)
+    model.load(stored.tensors())
+    for asked in (EngineConfig(), EngineConfig(weights="int8")):
+        converted = load_backend(folders[f"{dtype}-{CHANNEL}"], asked)
+        assert str(converted.numerics) == f"native-{best_isa()}-{dtype}-int8c"
+        expected = logits(replace(converted, model=model))
+        assert logits(converted).equal(expected)
+    assert not expected.equal(logits(load_backend(folders[dtype], EngineConfig())))
+
+
 def test_native_kernels_for_another_device_are_refused(
     small_model: HybridLM, small_runtime: Runtime
 ) -> None:
@@ -140,6 +156,7 @@ def test_native_kernels_for_another_device_are_refused(
     [
         ("float32-int8", {"backend": "reference"}, f"quantised ({INT8}), for the native"),
         ("float32-int8", {"weights": "int4"}, "weights are int8 already, not int4; use the"),
+        (f"float32-{CHANNEL}", {"weights": "int4"}, "weights are int8 already, not int4; use the"),
         ("float32-int4", {"weights": "int8"}, "weights are int4 already, not int8; use the"),
         ("float32", {"weights": "int8", "backend": "reference"}, "weights int8: for the native"),
         ("float32", {"device": "abacus"}, "device 'abacus': unknown"),

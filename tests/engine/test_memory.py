@@ -1,5 +1,6 @@
 """memory.py: what the system has left, what an engine needs, and the refusal between the two."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -165,8 +166,10 @@ def test_the_need_is_what_tensors_take(model: HybridLM, runtime: Runtime, backen
     assert need.kv == pool.keys.nbytes + pool.values.nbytes
 
 
-@pytest.mark.parametrize("group", [32, 64, 128])
-@pytest.mark.parametrize("weights", ["int8", "int4"])
+@pytest.mark.parametrize(
+    ("weights", "group"),
+    [*product(("int8", "int4"), (32, 64, 128)), ("int8", "channel")],
+)
 def test_quantised_weights_are_counted_to_the_byte(
     model: HybridLM, runtime: Runtime, weights: Weights, group: Group
 ) -> None:

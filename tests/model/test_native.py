@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
+from typing import TypeVar
 
 import pytest
 import torch
@@ -23,25 +24,31 @@ from model.tiny import (
     CONFIGS,
     PAGE,
     RUNTIMES,
+    SIGMOID,
     as_served,
     make_pool,
     random_tokens,
     served_model,
 )
 from naga import _cpu
-from naga.config.model import ModelConfig
+from naga.config.base import Config
+from naga.config.model import MlpConfig, ModelConfig
 from naga.config.quantisation import Group, Quantisation, Weights
 from naga.model.init import initialize
 from naga.model.lm import HybridLM
 from naga.model.native import NativeModel
 from naga.model.state import StatePool, place
 
+Part = TypeVar("Part", bound=Config)
+
 ISAS = [isa for isa in ("portable", "avx2", "avx512", "avx512_bf16") if _cpu.has_isa(isa)]
 LENGTH = 40
 names = pytest.mark.parametrize("name", CONFIGS)
 dtypes = pytest.mark.parametrize("dtype", RUNTIMES)
 isas = pytest.mark.parametrize("isa", ISAS)
-quantised = pytest.mark.parametrize("weights", ["int8", "int4"])
+quantised = pytest.mark.parametrize(
+    ("weights", "group"), [("int8", 32), ("int8", "channel"), ("int4", 32)]
+)
 
 
 def native(
@@ -91,7 +98,7 @@ def memories(pool: StatePool) -> tuple[Tensor, ...]:
 @given(
     lengths=st.lists(st.integers(1, 45), min_size=1, max_size=4),
     threads=st.integers(1, 3),
-    weights=st.sampled_from([None, "int8", "int4"]),
+    held=st.sampled_from([(None, 32), ("int8", 32), ("int8", "channel"), ("int4", 32)]),
     choice=st.randoms(),
     data=st.data(),
 )
@@ -106,14 +113,14 @@ def test_any_schedule_on_any_threads_gives_the_bits_of_each_alone(
     dtype: str,
     lengths: list[int],
     threads: int,
-    weights: Weights | None,
+    held: tuple[Weights | None, Group],
     choice: Random,
     data: st.DataObject,
 ) -> None:
     runtime = RUNTIMES[dtype]
     reference = served_model(name, runtime)
-    single = native(reference, dtype, isa, 1, weights)
-    model = native(reference, dtype, isa, threads, weights)
+    single = native(reference, dtype, isa, 1, *held)
+    model = native(reference, dtype, isa, threads, *held)
     texts = [random_tokens(length, seed) for seed, length in enumerate(lengths)]
     pools = [make_pool(reference, runtime) for _ in texts]
     alone = [row_logits(single, pool, t, 0, [len(t)]) for pool, t in zip(pools, texts, strict=True)]
@@ -195,7 +202,7 @@ def test_quantised_weights_are_near_and_bitwise_exact(name: str, dtype: str, isa
     assert distances["int8"] < distances["int4"] < 0.4
 
 
-@pytest.mark.parametrize("group", [64, 128])
+@pytest.mark.parametrize("group", [64, 128, "channel"])
 @isas
 def test_groups_of_other_sizes(isa: str, group: Group) -> None:
     reference, tokens = served_model("everything", RUNTIMES["bfloat16"]), random_tokens(LENGTH)
@@ -208,21 +215,52 @@ def test_groups_of_other_sizes(isa: str, group: Group) -> None:
     assert 0 < typical_distance(found[0], exact_logits("everything", tokens)) < 0.06
 
 
-def packed(weights: Weights, name: str, weight: Tensor) -> Tensor:
+def test_one_scale_for_long_rows_of_every_operand() -> None:
+    """Rows of several lengths, most longer than any group: any cut, any threads."""
+    experts = replace_config(SIGMOID, expert_dim=200, shared_dim=150)
+    mlp, attention = MlpConfig(inner_dim=333), replace_config(ATTENTION, num_heads=20)
+    config = ModelConfig(pattern="-E*", mlp=mlp, moe=experts, attention=attention, **BASE)
+    runtime, tokens = RUNTIMES["bfloat16"], random_tokens(LENGTH)
+    reference = HybridLM(config)
+    initialize(reference, 3)
+    as_served(reference, runtime)
+    found = [
+        row_logits(
+            native(reference, "bfloat16", ISAS[-1], threads, "int8", "channel"),
+            make_pool(reference, runtime),
+            tokens,
+            1,
+            cuts,
+        )
+        for threads, cuts in ((1, [LENGTH]), (3, [7, 1, 1, 20, 11]), (2, [1] * LENGTH))
+    ]
+    assert found[0].equal(found[1]) and found[0].equal(found[2])
+    plain = row_logits(
+        native(reference, "bfloat16"), make_pool(reference, runtime), tokens, 1, [LENGTH]
+    )
+    assert 0 < typical_distance(found[0], plain.double()) < 0.06
+
+
+def replace_config(config: Part, **changes: int) -> Part:
+    return config.model_copy(update=changes)
+
+
+def packed(weights: Weights, name: str, weight: Tensor, group: Group = 32) -> Tensor:
     """As NativeModel packs it: uint8 (bytes,), of experts (E, bytes), at an odd address."""
     head = name in ("embed.weight", "head.weight")
     format_ = _cpu.Format.int4 if weights == "int4" and not head else _cpu.Format.int8
-    size = _cpu.packed_bytes(*weight.shape[-2:], format_, 32)
+    number = 0 if group == "channel" else group
+    size = _cpu.packed_bytes(*weight.shape[-2:], format_, number)
     out = torch.empty(weight[..., 0, 0].numel() * size + 1, dtype=torch.uint8)[1:].view(-1, size)
     for part, to in zip(weight.contiguous().view(-1, *weight.shape[-2:]), out, strict=True):
-        _cpu.pack(part.contiguous(), format_, 32, None, to)
+        _cpu.pack(part.contiguous(), format_, number, None, to)
     return out if weight.dim() == 3 else out[0]
 
 
 @quantised
 @isas
 def test_packed_weights_used_where_they_lie_give_the_bits_of_loaded_ones(
-    isa: str, weights: Weights
+    isa: str, weights: Weights, group: Group
 ) -> None:
     runtime, tokens = RUNTIMES["bfloat16"], random_tokens(20)
     old, new = (served_model("everything", runtime, seed) for seed in (1, 2))
@@ -230,7 +268,7 @@ def test_packed_weights_used_where_they_lie_give_the_bits_of_loaded_ones(
     def logits(model: NativeModel) -> Tensor:
         return row_logits(model, make_pool(new, runtime), tokens, 1, [9, 11])
 
-    model = native(old, "bfloat16", isa, 2, weights)
+    model = native(old, "bfloat16", isa, 2, weights, group)
     before, tensors = logits(model), dict(new.state_dict())
     for name, shape, kind in model._plan.tensors():
         weight = tensors.pop(name)
@@ -239,9 +277,9 @@ def test_packed_weights_used_where_they_lie_give_the_bits_of_loaded_ones(
             model._plan.load(name, weight)
         else:
             value = weight if name not in ("embed.weight", "head.weight") else weight.bfloat16()
-            model.memory(name).copy_(packed(weights, name, value))
+            model.memory(name).copy_(packed(weights, name, value, group))
     assert not tensors
-    assert logits(model).equal(logits(native(new, "bfloat16", isa, 1, weights)))
+    assert logits(model).equal(logits(native(new, "bfloat16", isa, 1, weights, group)))
     model.load(old.state_dict().items())
     assert logits(model).equal(before)
 
@@ -308,16 +346,19 @@ def test_tensors_and_bytes_of_a_plan(name: str, weights: Weights | None) -> None
 
 @quantised
 @isas
-def test_a_token_that_is_not_finite_stays_with_its_own_text(isa: str, weights: Weights) -> None:
+def test_a_token_that_is_not_finite_stays_with_its_own_text(
+    isa: str, weights: Weights, group: Group
+) -> None:
     runtime = RUNTIMES["bfloat16"]
     reference = served_model("everything", runtime)
     clean, bad = random_tokens(12) % 60, random_tokens(12) % 60
     bad[5] = 60
-    model, pool = native(reference, "bfloat16", isa, 1, weights), make_pool(reference, runtime)
+    model = native(reference, "bfloat16", isa, 1, weights, group)
+    pool = make_pool(reference, runtime)
     expected = row_logits(model, pool, clean, 1, [12])
     for value in (torch.nan, torch.inf):
         reference.state_dict()["embed.weight"][60, 3] = value
-        model = native(reference, "bfloat16", isa, 1, weights)
+        model = native(reference, "bfloat16", isa, 1, weights, group)
         pool = make_pool(reference, runtime)
         found = row_logits(model, pool, bad, 2, [3, 1, 1, 7])
         assert found[:5].isfinite().all() and found[5:].isnan().all()
@@ -388,6 +429,13 @@ def test_a_plan_without_its_weights_computes_nothing() -> None:
     assert plan.read_weights() == plan.weight_bytes
     with pytest.raises(ValueError, match=r"norm.weight: was never loaded"):
         plan.logits(torch.ones(1, 4), torch.empty(1, 8))
-    config.format, config.group = _cpu.Format.int8, 48
-    with pytest.raises(ValueError, match="group: use 32, 64 or 128"):
+    for format_, group, message in (
+        (_cpu.Format.int8, 48, "group: use 32, 64 or 128, or 0 for all columns"),
+        (_cpu.Format.int4, 0, "group: int4 needs groups of 32, 64 or 128"),
+    ):
+        config.format, config.group = format_, group
+        with pytest.raises(ValueError, match=message):
+            _cpu.Plan(config, ISAS[-1], "float32", 1)
+    config.format, config.hidden_dim = _cpu.Format.int8, 66_312
+    with pytest.raises(ValueError, match="columns: 66312 cannot share a scale"):
         _cpu.Plan(config, ISAS[-1], "float32", 1)

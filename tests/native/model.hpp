@@ -222,8 +222,8 @@ inline std::vector<Values> serve(naga::Plan& plan, const Texts& texts, bool cut)
     Array conv(element, slots * (c.conv_width - 1), c.conv_dim());
     Array keys(element, pages * page_size, c.key_heads * c.head_dim);
     Array values(element, keys.rows, keys.columns);
-    naga::States states{ssm.floats(), conv.at(), keys.at(), values.at(), nullptr, nullptr, slots, pages,
-                        page_size};
+    naga::States states{ssm.floats(), conv.at(), keys.at(), values.at(), nullptr, nullptr,
+                        slots,        pages,     page_size};
     std::vector<Index> order(pages), done(texts.size());
     std::iota(order.begin(), order.end(), 0);
     std::shuffle(order.begin(), order.end(), source);

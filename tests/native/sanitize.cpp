@@ -125,13 +125,14 @@ void expect_near(const char* what, const Array& x, const Values& found, Index gr
 void test_quantised(const Kernels& k, Format format) {
     const Kernels& exact = *kernels(k.isa, WIDE);
     const Index T = once_in(5) ? odd(60) : pick(0, 14), N = odd(110), K = odd(300);
-    const Index group = Index(32) << pick(0, 2), groups = (K + group - 1) / group;
+    const bool whole_rows = format == Format::int8 && once_in(3);
+    Matrix matrix = quantised_matrix(N, K, format, whole_rows ? 0 : Index(32) << pick(0, 2));
+    const Index group = matrix.group, groups = (K + group - 1) / group;
     Array x(k.element, T, K, pick(0, 3)), weight(k.element, N, K), importance(WIDE, 1, K);
     x.fill(2).spoil();
     weight.fill().spoil();
     importance.fill();
     for (Index i = 0; i < K; ++i) importance.set(0, i, std::exp(importance.get(0, i)));
-    Matrix matrix{N, K, nullptr, format, group};
     Bytes packed(Index(k.packed_bytes(matrix)));
     const bool refined = once_in(2);
     in_parts(k.panels(matrix), [&](Index first, Index last) {
@@ -389,8 +390,9 @@ void load(Plan& plan, const Model& model, bool packed) {
         }
         const bool vocabulary = tensor.name == "embed.weight" || tensor.name == "head.weight";
         const std::size_t axes = tensor.shape.size();
-        Matrix matrix{tensor.shape[axes - 2], tensor.shape[axes - 1], nullptr,
-                      vocabulary ? Format::int8 : plan.config().format, plan.config().group};
+        Matrix matrix = quantised_matrix(tensor.shape[axes - 2], tensor.shape[axes - 1],
+                                         vocabulary ? Format::int8 : plan.config().format,
+                                         plan.config().group);
         const Index bytes = Index(k.packed_bytes(matrix)), parts = array.rows / matrix.rows;
         char* memory = plan.memory(tensor.name).data;
         for (Index i = 0; i < parts; ++i)
@@ -405,6 +407,7 @@ void test_plan(const Kernels& k) {
     const Format format = model.config.format = formats[now.seed / 2 % 3];
     const bool quantised = format != Format::element;
     if (quantised) model.config.group = Index(32) << pick(0, 2);
+    if (format == Format::int8 && once_in(2)) model.config.group = 0;
     Texts texts(pick(2, 4));
     for (auto& text : texts) text.resize(odd(40));
     for (auto& text : texts)

@@ -1,14 +1,15 @@
 // Products with int8 and int4 weights: whole numbers within a group, float32 across groups.
 //
 // Rows of x are rounded to int8 with one float32 scale for each group of K. Sums within a group are
-// exact integers, groups are added in their order: a row's bits depend on nothing but the row.
-// Weights lie as packing.cpp says. Included after it and linear's cpu.cpp.
+// exact integers, groups are added in their order: a row's bits depend on nothing but the row. A
+// group may be a whole row: no more than MOST_SHARED columns, whose sums fit 32 bits. Weights lie as
+// packing.cpp says. Included after it and linear's cpu.cpp.
 //
 // What a group costs beside its products decides how near int8 comes to the peak. On AVX-512 with
 // VNNI a processor has two pipes for products of 512 bits or one, and VPDPBUSD, float products and
 // fused ones all go through them. A group of 32 takes eight VPDPBUSD an accumulator; beside them
 // are left the product of both scales and one fused product-sum: 8 of 10 slots do the work, with
-// groups of 64 and 128 it is 16 of 18 and 32 of 34. All else is kept off those pipes: the
+// groups of 64 and 128 it is 16 of 18 and 32 of 34, with whole rows nearly all. All else is kept off those pipes: the
 // correction for unsigned weights is where an accumulator starts, broadcast from memory as
 // `quantise` left it; bytes of x are broadcast by the load ports, once for both vectors of a panel.
 
@@ -27,7 +28,7 @@ constexpr int TILE = 6;  // 12 sums, 4 halves of weights, 1 input, and most of 1
 constexpr int TILE = 4;  // 8 sums, 4 weights, 1 input, 1 product: 14 of 16; totals lie in memory
 #endif
 // Of K in one unrolled step; groups are whole multiples of it.
-constexpr Index STEP = 32;
+constexpr Index STEP = GROUP_STEP;
 
 template <int ROWS> using Totals = Floats[BLOCKS][ROWS][VECTORS];
 template <int ROWS> using Tile = Sums[ROWS][VECTORS];
