@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from naga.server.page import load_page
 
-# Playwright waits five seconds by default; a shared machine may need more.
-expect.set_options(timeout=30_000)
+# Playwright waits five seconds by default; a shared machine may need many more.
+expect.set_options(timeout=60_000)
 
 CHROMIUM = Path("/usr/bin/chromium")
 needs_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
@@ -48,7 +48,7 @@ def browser() -> Iterator[Browser]:
 def warmer(route: Route) -> None:
     """The page asks greedily, and a greedy random model never stops thinking."""
     body = route.request.post_data_json
-    max_tokens = 15_000 if body["messages"][-1]["content"] == "long" else 200
+    max_tokens = 6_000 if body["messages"][-1]["content"] == "long" else 200
     changes = {"temperature": 1, "seed": 3, "max_tokens": max_tokens}
     route.continue_(post_data=json.dumps(body | changes))
 
