@@ -14,7 +14,7 @@ from statistics import median
 from rich.table import Table
 
 from naga.bench.limits import Precision
-from naga.bench.ours import EngineSequences, open_sequences
+from naga.bench.ours import USUAL, EngineSequences, open_sequences
 
 PROMPT = [1, 2, 3, 4]
 # Tokens of a round.
@@ -64,9 +64,10 @@ def measure_overhead(
 
 
 def _measure(model: Path, precision: Precision, rounds: int) -> OverheadRow:
-    tokens = len(PROMPT) + (rounds + 1) * TOKENS + 2
+    tokens, page = len(PROMPT) + (rounds + 1) * TOKENS + 2, USUAL.page_size
+    whole = -(-tokens // page) * page
     sequences = open_sequences(
-        model=str(model), precision=precision, kv=None, sequences=1, tokens=-(-tokens // 64) * 64
+        model=str(model), precision=precision, kv=None, sequences=1, tokens=whole
     )
     try:
         found = list(_rounds(sequences, rounds))

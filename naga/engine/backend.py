@@ -39,8 +39,6 @@ class RowModel(Protocol):
 
     def logits_rows(self, hidden: Tensor) -> Tensor: ...
 
-    def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Sample | None]: ...
-
     def choose(
         self,
         tokens: Sequence[int],

@@ -1,6 +1,6 @@
-"""Pieces of jobs -> tensors -> model -> tokens. Owns the model and the pool of states.
+"""Pieces of jobs -> one call of the model -> tokens. Owns the model and the pool of states.
 
-Assumes one caller thread. All pieces of a step go through one `model.step` over flat tokens; a
+Assumes one caller thread. All pieces of a step go through one `model.choose` over flat tokens; a
 row's result depends on its own tokens alone (the model's promise), so who shares a step is free.
 """
 

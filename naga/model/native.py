@@ -34,6 +34,10 @@ WORD = 2**64
 # Rows that are packed by one thread at a time; of whole panels, which are 32.
 PIECE_ROWS = 512
 
+_Lengths = tuple[int, ...]
+# Lengths, starts, slots, pages and the pool, as the plan takes them.
+_Placed = tuple[_Lengths, _Lengths, _Lengths, tuple[_Lengths, ...], "_cpu.BoundStates"]
+
 
 class NativeModel:
     def __init__(
@@ -104,18 +108,13 @@ class NativeModel:
 
     def step(self, tokens: Tensor, batch: Batch, pool: StatePool) -> Tensor:
         """As HybridLM.step: hidden (T, D); moves the batch's states in `pool` on."""
-        assert batch.slots is not None and batch.pages is not None
         hidden = torch.empty(tokens.shape[0], self.config.hidden_dim, dtype=self._dtype)
-        self._plan.step(
-            tokens,
-            batch.lengths,
-            batch.starts,
-            batch.slots,
-            batch.pages,
-            self._bind(pool),
-            hidden,
-        )
+        self._plan.step(tokens, *self._placed(batch, pool), hidden)
         return hidden
+
+    def _placed(self, batch: Batch, pool: StatePool) -> _Placed:
+        assert batch.slots is not None and batch.pages is not None
+        return batch.lengths, batch.starts, batch.slots, batch.pages, self._bind(pool)
 
     def _bind(self, pool: StatePool) -> _cpu.BoundStates:
         """Of the pool that came last, looked at once."""
@@ -144,18 +143,8 @@ class NativeModel:
         draws: Sequence[Draw],
     ) -> list[Sample | None]:
         """As HybridLM.choose, in one native call: no tensor is made for a token."""
-        assert batch.slots is not None and batch.pages is not None
-        chosen = self._plan.choose(
-            tokens,
-            batch.lengths,
-            batch.starts,
-            batch.slots,
-            batch.pages,
-            self._bind(pool),
-            rows,
-            _numbers(draws),
-        )
-        return _samples(chosen)
+        placed = self._placed(batch, pool)
+        return _samples(self._plan.choose(tokens, *placed, rows, _numbers(draws)))
 
     @property
     def seconds(self) -> float:

@@ -75,7 +75,7 @@ struct States {
 // std::invalid_argument for what no kernel computes with.
 Matrix quantised_matrix(Index rows, Index columns, Format format, Index group);
 
-// Packed weights (N, K), in memory of their own or in someone else's.
+// Packed weights (N, K), in memory that the plan has given them.
 class Packed {
   public:
     // Without any memory yet.
