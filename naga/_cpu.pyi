@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 class Format:
@@ -32,11 +30,14 @@ class Plan:
         Matrices in the plan's dtype, in either where they are quantised; all else float32.
         """
 
-    def memory(self, name: str) -> NDArray[np.uint8]:
-        """Where the packed bytes of a quantised matrix go: (bytes,), of experts (E, bytes).
+    def borrow(self, name: str, array: Tensor) -> None:
+        """Packed bytes of a quantised matrix, uint8 (bytes,), of experts (E, bytes).
 
-        For the caller to write, all of them before the next step.
+        They are read where they lie, and must stay there, until `settle` or `load`.
         """
+
+    def settle(self, name: str) -> None:
+        """Copy what is borrowed into memory of the plan's own."""
 
     def missing(self) -> Sequence[str]: ...
     def tensors(

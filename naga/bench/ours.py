@@ -115,10 +115,11 @@ class EngineSequences:
         return self._turnstile.wait_held() - started
 
     def stop(self) -> None:
-        """Waits until the engine is idle again."""
+        """Waits until the engine is idle again, and its weights are where they are read fastest."""
         for name in self._names:
             self._engine.cancel(name)
         self._turnstile.wait_ended()
+        self._engine.wait_settled()
         self._names = []
 
     def read_weights(self) -> float:

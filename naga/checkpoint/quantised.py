@@ -1,15 +1,18 @@
-"""A converted checkpoint folder -> the plan's memory; the other half of convert.py.
+"""A converted checkpoint folder -> a native model; the other half of convert.py.
 
-Packed matrices are read as they are into the memory that the kernels read them from. It is theirs
-and not the file system's: mapped files lie on small pages, which halve the speed of memory
-(docs/log.md).
+Packed matrices are mapped and lent to the model as they are, so that the first token comes without
+reading a whole file. Mapped files lie on small pages, which halve the speed of memory
+(docs/log.md): the model copies them when there is time, and what was copied is dropped here.
 """
 
+from mmap import ACCESS_COPY, MADV_DONTNEED, PAGESIZE, mmap
 from pathlib import Path
+
+import torch
 
 from naga.checkpoint.config import read_model_config, read_quantisation
 from naga.checkpoint.layout import Part, Shape
-from naga.checkpoint.load import TensorFiles, memory_shapes, meta_model
+from naga.checkpoint.load import Place, TensorFiles, memory_shapes, meta_model
 from naga.config.base import ConfigError
 from naga.config.quantisation import Quantisation
 from naga.model.lm import is_matrix, is_table
@@ -31,16 +34,40 @@ class PackedModel:
         self._files = TensorFiles(path)
         self._files.expect(self._shapes)
 
-    def load_into(self, model: NativeModel) -> None:
-        """Every tensor: packed bytes as they are, and vectors in float32."""
+    def lend(self, model: NativeModel) -> None:
+        """Every tensor: packed bytes where they lie, and copies of vectors in float32."""
+        mapped: dict[Path, mmap] = {}
         for name, shape in self._shapes.items():
             if is_packed(name):
                 place = self._files.find(name, shape, ("U8",))
-                self._files.read_into(place, name, model.memory(name))
+                if place.file not in mapped:
+                    mapped[place.file] = _map(place.file)
+                _lend(model, name, mapped[place.file], place)
             else:
                 self._files.find(name, shape, ("F32",))
                 part = Part(stored=name, shape=shape, index=None)
                 model.load([(name, self._files.read(part))])
+
+
+def _map(file: Path) -> mmap:
+    with file.open("rb") as stream:
+        # Nobody writes there; who did would not write into the file.
+        return mmap(stream.fileno(), 0, access=ACCESS_COPY)
+
+
+def _lend(model: NativeModel, name: str, mapped: mmap, place: Place) -> None:
+    packed = torch.frombuffer(
+        mapped, dtype=torch.uint8, count=place.num_bytes, offset=place.first
+    ).view(place.shape)
+    # Whole pages within.
+    first = -(-place.first // PAGESIZE) * PAGESIZE
+    count = (place.first + place.num_bytes) // PAGESIZE * PAGESIZE - first
+
+    def drop() -> None:
+        if count > 0:
+            mapped.madvise(MADV_DONTNEED, first, count)
+
+    model.borrow(name, packed, drop)
 
 
 def is_packed(name: str) -> bool:

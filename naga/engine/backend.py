@@ -86,6 +86,10 @@ class Backend:
         for name, tensor in tensors:
             held[name].copy_(tensor.detach().to(value_dtype(name, self.runtime.dtype)))
 
+    def settle(self) -> bool:
+        """Move a part of the weights to faster memory, between steps; False once all are there."""
+        return not isinstance(self.model, HybridLM) and _native(self.model).settle()
+
 
 def load_backend(path: Path, config: EngineConfig) -> Backend:
     """Of the checkpoint folder `path`, read tensor by tensor into what computes with it.
@@ -111,7 +115,7 @@ def load_backend(path: Path, config: EngineConfig) -> Backend:
     if converted is None:
         model.load(StoredModel(path).tensors())
     else:
-        PackedModel(path).load_into(model)
+        PackedModel(path).lend(model)
     assert not model.missing, model.missing
     return _backend(model, runtime, config)
 

@@ -4,8 +4,9 @@ submit, cancel and close may be called from any thread. A sink is called on the 
 must return at once (put into a queue, do not compute). Memory of a finished request is free before
 its last Output is delivered. A failure inside a step ends the requests of that step with an error;
 the engine goes on. New weights are put in place when nothing runs: requests that run finish with
-the old ones, those that wait begin with the new ones, so that every answer is of one version. No
-asyncio, no priorities, no prefix cache.
+the old ones, those that wait begin with the new ones, so that every answer is of one version.
+Mapped weights are moved to faster memory between steps and when idle. No asyncio, no priorities, no
+prefix cache.
 """
 
 import logging
@@ -129,6 +130,8 @@ class Engine:
         self._inside: set[str] = set()
         self._closed = False
         self._load = self._measure()
+        # Set once all weights are where they are read fastest.
+        self._settled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="naga-engine", daemon=True)
         self._thread.start()
 
@@ -146,6 +149,10 @@ class Engine:
     def alive(self) -> bool:
         """False once closed or failed: every request has ended and submit refuses."""
         return not self._closed and self._thread.is_alive()
+
+    def wait_settled(self) -> None:
+        """Return once the weights are where they are read fastest, which changes no answer."""
+        self._settled.wait()
 
     def submit(self, request: Request, sink: Sink) -> None:
         """Queue a request; every Output of it goes to `sink`, the last one has a finish_reason.
@@ -229,13 +236,15 @@ class Engine:
                     self._update(self._updates.popleft())
                 elif self._clients:
                     self._advance()
+                if not self._settled.is_set() and not self._backend.settle():
+                    self._settled.set()
             reason, error = "cancelled", None
         finally:
             self._shut_down(reason, error)
 
     def _receive(self) -> bool:
         """Take all messages, waiting for one if there is nothing to do; False at _Close."""
-        while not (self._clients or self._updates) or not self._inbox.empty():
+        while not self._busy() or not self._inbox.empty():
             match self._inbox.get():
                 case _Client() as client:
                     self._enter(client)
@@ -248,6 +257,9 @@ class Engine:
                 case _Close():
                     return False
         return True
+
+    def _busy(self) -> bool:
+        return bool(self._clients or self._updates) or not self._settled.is_set()
 
     def _update(self, update: _Update) -> None:
         try:

@@ -1,15 +1,17 @@
 """NativeModel: the row form of a model, computed by one native call a step.
 
 Derived from HybridLM, which stays the law: same rounding points, weights packed into memory of the
-plan's own (`load` packs new ones into the same places, `memory` takes packed bytes). Does without
-the HybridLM itself. Results are within rounding of HybridLM.step, not equal to it, and like it
-bitwise independent of batching, chunking and threads. Runs on the CPU, for inference alone.
+plan's own (`load` packs new ones into the same places); packed bytes are read where they lie until
+`settle` copies them there. Does without the HybridLM itself. Results are within rounding of
+HybridLM.step, not equal to it, and like it bitwise independent of batching, chunking and threads.
+Runs on the CPU, for inference alone.
 
 T tokens, R rows, D hidden_dim, V vocabulary, N rows and K columns of a matrix, E experts.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -39,6 +41,12 @@ _Lengths = tuple[int, ...]
 _Placed = tuple[_Lengths, _Lengths, _Lengths, tuple[_Lengths, ...], "_cpu.BoundStates"]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Borrowed:
+    packed: Tensor
+    release: Callable[[], None]
+
+
 class NativeModel:
     def __init__(
         self,
@@ -48,7 +56,7 @@ class NativeModel:
         isa: str,
         quantisation: Quantisation | None = None,
     ) -> None:
-        """Without weights yet: `load` every tensor, or fill its `memory`, before the first step.
+        """Without weights yet: `load` or `borrow` every tensor before the first step.
 
         `isa`: portable, avx2, avx512 or avx512_bf16; ValueError if the processor lacks it.
         `quantisation`: projections and experts as whole multiples of a scale for each group of
@@ -60,6 +68,7 @@ class NativeModel:
         self._dtype = dtype
         name = str(dtype).removeprefix("torch.")
         self._plan = _cpu.Plan(_plan_config(config, quantisation), isa, name, threads)
+        self._borrowed: dict[str, _Borrowed] = {}
         self._bound: tuple[StatePool, _cpu.BoundStates] | None = None
 
     @classmethod
@@ -82,7 +91,7 @@ class NativeModel:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Tensors that `load` has not had, nor has their memory been asked for."""
+        """Tensors that neither `load` nor `borrow` has had."""
         return tuple(self._plan.missing())
 
     def load(self, tensors: Iterable[tuple[str, Tensor]]) -> None:
@@ -90,13 +99,32 @@ class NativeModel:
         for name, tensor in tensors:
             held = tensor.detach().to("cpu", self._loaded_dtype(name, tensor.dtype))
             self._plan.load(name, held.contiguous())
+            self._give_back(name)
 
-    def memory(self, name: str) -> Tensor:
-        """Where the packed bytes of a quantised matrix go: uint8, as `packed_shape` says.
+    def borrow(self, name: str, packed: Tensor, release: Callable[[], None]) -> None:
+        """Take the bytes of a packed matrix, uint8 as `packed_shape` says, where they lie.
 
-        For the caller to write, all of them before the next step; ValueError names another tensor.
+        They must not change until `release` is called, once the model has them in memory of its
+        own: by `settle`, or by new weights in their place. ValueError names one that does not fit.
         """
-        return torch.from_numpy(self._plan.memory(name))
+        self._plan.borrow(name, packed)
+        self._borrowed[name] = _Borrowed(packed=packed, release=release)
+
+    def settle(self) -> bool:
+        """Copy one borrowed matrix into memory of its own; False if there is none. Between steps.
+
+        Bytes, and so results, stay the same; steps get faster (docs/log.md, huge pages).
+        """
+        if not self._borrowed:
+            return False
+        name = next(iter(self._borrowed))
+        self._plan.settle(name)
+        self._give_back(name)
+        return True
+
+    def _give_back(self, name: str) -> None:
+        if borrowed := self._borrowed.pop(name, None):
+            borrowed.release()
 
     def _loaded_dtype(self, name: str, stored: torch.dtype) -> torch.dtype:
         if not (is_matrix(name) or is_table(name)):

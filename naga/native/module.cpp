@@ -309,10 +309,15 @@ void load(Plan& plan, const std::string& name, const Input& array,
     plan.load(name, shape_of(array), type, array.data(), numbers);
 }
 
-nb::ndarray<nb::numpy, std::uint8_t> memory(Plan& plan, const std::string& name) {
-    Plan::Memory memory = plan.memory(name);
-    std::vector<std::size_t> shape(memory.shape.begin(), memory.shape.end());
-    return {memory.data, shape.size(), shape.data(), nb::find(plan)};
+void borrow(Plan& plan, const std::string& name, const Input& array) {
+    require(is_bytes(array), name.c_str(), "must be uint8 once packed");
+    require_contiguous(array, name.c_str());
+    plan.borrow(name, shape_of(array), static_cast<const char*>(array.data()));
+}
+
+void settle(Plan& plan, const std::string& name) {
+    nb::gil_scoped_release released;
+    plan.settle(name);
 }
 
 std::size_t read_weights(Plan& plan) {
@@ -467,7 +472,8 @@ NB_MODULE(_cpu, m) {
              })
         .def("load", &load, nb::arg("name"), nb::arg("array"),
              nb::arg("importance").none() = nb::none())
-        .def("memory", &memory)
+        .def("borrow", &borrow)
+        .def("settle", &settle)
         .def("read_weights", &read_weights)
         .def("tensors", &tensors_of)
         .def("missing", &Plan::missing)

@@ -348,14 +348,31 @@ char* Plan::place(const Slot& slot) {
     return slot.packed->memory();
 }
 
-Plan::Memory Plan::memory(const std::string& name) {
+void Plan::borrow(const std::string& name, const std::vector<Index>& shape, const char* data) {
     Slot& slot = find(name);
     if (!slot.packed || slot.packed->matrix().format == Format::element)
         slot.refuse("is not quantised here, so it takes no packed bytes");
+    const std::size_t part = slot.packed->bytes();
+    std::vector<Index> packed{Index(part)};
+    if (slot.tensor.kind == Tensor::experts) packed.insert(packed.begin(), slot.parts());
+    if (shape != packed) slot.refuse("packed, has another shape than " + list(packed));
+    if (slot.packed->memory()) slot.refuse("has memory of its own already");
+    for (Index i = 0; i < slot.parts(); ++i) slot.packed[i].borrow(data + std::size_t(i) * part);
     slot.loaded = true;
-    const Index part = Index(slot.packed->bytes());
-    if (slot.tensor.kind == Tensor::experts) return {place(slot), {slot.parts(), part}};
-    return {place(slot), {part}};
+}
+
+void Plan::settle(const std::string& name) {
+    Slot& slot = find(name);
+    if (!slot.loaded || !slot.packed || slot.packed->memory()) slot.refuse("is not borrowed");
+    const char* from = static_cast<const char*>(slot.packed->matrix().data);
+    const Index bytes = slot.parts() * Index(slot.packed->bytes());
+    char* to = place(slot);
+    pool_.run([&](Team& team) {
+        const Index lines = divide_up(bytes, Index(LINE));
+        const Index begin = team.begin(lines) * Index(LINE);
+        const Index end = std::min(team.end(lines) * Index(LINE), bytes);
+        if (begin < end) std::memcpy(to + begin, from + begin, std::size_t(end - begin));
+    });
 }
 
 std::vector<std::string> Plan::missing() const {

@@ -75,7 +75,7 @@ struct States {
 // std::invalid_argument for what no kernel computes with.
 Matrix quantised_matrix(Index rows, Index columns, Format format, Index group);
 
-// Packed weights (N, K), in memory that the plan has given them.
+// Packed weights (N, K), in memory that the plan has given them or in someone else's.
 class Packed {
   public:
     // Without any memory yet.
@@ -83,6 +83,8 @@ class Packed {
                Index group = 0);
     // From now on in this memory, `bytes` of it; contents are as they are.
     void place(char* memory) { matrix_.data = memory_ = memory; }
+    // Read from now on where `data` lies, until it has a place.
+    void borrow(const char* data) { matrix_.data = data; }
     char* memory() const { return memory_; }
     // Packs panels [first, last) of `weight` (rows, columns), elements of these kernels.
     void fill(const Kernels& kernels, const void* weight, const float* importance, Index first,
@@ -132,13 +134,12 @@ class Plan {
     // an unknown name, another shape or type.
     void load(const std::string& name, const std::vector<Index>& shape, Element type,
               const void* data, const float* importance = nullptr);
-    // Where the packed bytes of a quantised matrix go, for the caller to write all of them before
-    // the next step: (bytes,), of experts (E, bytes). Throws as `load`.
-    struct Memory {
-        char* data;
-        std::vector<Index> shape;
-    };
-    Memory memory(const std::string& name);
+    // The packed bytes of a quantised matrix, (bytes,), of experts (E, bytes), to be read where they
+    // lie until `settle` or `load` gives the tensor memory of the plan's own. Throws as `load`, and
+    // for one that has such memory already.
+    void borrow(const std::string& name, const std::vector<Index>& shape, const char* data);
+    // Copies what is borrowed, with all threads.
+    void settle(const std::string& name);
     // Tensors never loaded so far.
     std::vector<std::string> missing() const;
     // Reads every weight once with all threads, each its own panels; returns their bytes.

@@ -70,7 +70,7 @@ def native(path: Path, dtype: torch.dtype, quantisation: Quantisation) -> Native
 def adopted(path: Path, dtype: torch.dtype) -> NativeModel:
     packed = PackedModel(path)
     model = NativeModel(packed.config, dtype, 1, ISA, packed.quantisation)
-    packed.load_into(model)
+    packed.lend(model)
     assert not model.missing
     return model
 

@@ -17,8 +17,10 @@ from naga.checkpoint.save import save_model
 from naga.config.base import ConfigError
 from naga.config.quantisation import Quantisation
 from naga.config.serve import EngineConfig
+from naga.data.tokenizer import Tokenizer
 from naga.engine import backend as module
 from naga.engine.backend import Backend, load_backend, make_backend
+from naga.engine.engine import Engine
 from naga.model.lm import HybridLM
 from naga.model.native import NativeModel, best_isa
 from naga.model.state import StatePool, place
@@ -68,6 +70,20 @@ def test_the_reference_is_had_by_name(small_model: HybridLM, small_runtime: Runt
     assert made.model is small_model
     expected = f"reference-{torch.__version__}-cpu-float32"
     assert str(made.numerics) == expected
+
+
+@pytest.mark.parametrize("name", ["bfloat16-int8", "float32-int4"])
+def test_a_converted_folder_is_used_where_it_lies_and_copied_between_steps(
+    folders: dict[str, Path], name: str, tokenizer: Tokenizer
+) -> None:
+    backend = load_backend(folders[name], EngineConfig())
+    expected, settled = logits(backend), 0
+    while backend.settle():
+        settled += 1
+        assert logits(backend).equal(expected)
+    assert settled > 10
+    with Engine(load_backend(folders[name], EngineConfig()), tokenizer, EngineConfig()) as engine:
+        engine.wait_settled()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

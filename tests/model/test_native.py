@@ -4,9 +4,9 @@ The same stated tolerances as HybridLM's row form (test_lm.py); every instructio
 processor has.
 """
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import TypeVar
 
@@ -268,8 +268,10 @@ def test_packed_weights_used_where_they_lie_give_the_bits_of_loaded_ones(
     def logits(model: NativeModel) -> Tensor:
         return row_logits(model, make_pool(new, runtime), tokens, 1, [9, 11])
 
-    model = native(old, "bfloat16", isa, 2, weights, group)
-    before, tensors = logits(model), dict(new.state_dict())
+    quantisation = Quantisation(format=weights, group=group)
+    before = logits(native(old, "bfloat16", isa, 2, weights, group))
+    model = NativeModel(new.config, torch.bfloat16, 2, isa, quantisation)
+    tensors, lent, released = dict(new.state_dict()), dict[str, Tensor](), list[str]()
     for name, shape, kind in model._plan.tensors():
         weight = tensors.pop(name)
         assert shape == tuple(weight.shape)
@@ -277,22 +279,41 @@ def test_packed_weights_used_where_they_lie_give_the_bits_of_loaded_ones(
             model._plan.load(name, weight)
         else:
             value = weight if name not in ("embed.weight", "head.weight") else weight.bfloat16()
-            model.memory(name).copy_(packed(weights, name, value, group))
-    assert not tensors
-    assert logits(model).equal(logits(native(new, "bfloat16", isa, 1, weights, group)))
+            lent[name] = packed(weights, name, value, group)
+            model.borrow(name, lent[name], partial(released.append, name))
+    assert not tensors and lent and not model.missing
+    expected = logits(native(new, "bfloat16", isa, 1, weights, group))
+    assert logits(model).equal(expected)
+    while model.settle():
+        # What is released may be anything from now on.
+        lent[released[-1]].fill_(0xFF)
+        assert logits(model).equal(expected)
+    assert released == list(lent)
     model.load(old.state_dict().items())
     assert logits(model).equal(before)
 
 
-def test_memory_for_packed_weights_outlives_the_plan() -> None:
-    reference = served_model("-", RUNTIMES["bfloat16"])
-    model, name = native(reference, "bfloat16", weights="int4"), "layers.0.mixer.up.weight"
-    expected = packed("int4", name, reference.state_dict()[name])
-    memory = model.memory(name)
-    assert memory.equal(expected) and memory.data_ptr() == model.memory(name).data_ptr()
-    plan = weakref.ref(model)
-    del model
-    assert plan() is None and memory.equal(expected)
+def borrowing(
+    model: HybridLM, name: str, weight: Tensor, released: list[str], weights: Weights = "int4"
+) -> NativeModel:
+    """With one matrix borrowed; `released` gets its name."""
+    quantisation = Quantisation(format=weights, group=32)
+    made = NativeModel(model.config, torch.bfloat16, 1, ISAS[-1], quantisation)
+    made.load((key, value) for key, value in model.state_dict().items() if key != name)
+    made.borrow(name, weight, partial(released.append, name))
+    return made
+
+
+def test_new_weights_replace_borrowed_ones() -> None:
+    reference, other = (served_model("-", RUNTIMES["bfloat16"], seed) for seed in (1, 2))
+    name, released = "layers.0.mixer.up.weight", list[str]()
+    weight = reference.state_dict()[name]
+    model = borrowing(reference, name, packed("int4", name, weight), released)
+    model.load(other.state_dict().items())
+    assert released == [name] and not model.settle()
+    pool, tokens = make_pool(other, RUNTIMES["bfloat16"]), random_tokens(9)
+    expected = row_logits(native(other, "bfloat16", weights="int4"), pool, tokens, 0, [9])
+    assert row_logits(model, pool, tokens, 0, [9]).equal(expected)
 
 
 def test_importance_chooses_scales_at_load() -> None:
@@ -301,16 +322,16 @@ def test_importance_chooses_scales_at_load() -> None:
     weight, tokens = reference.state_dict()[name], random_tokens(9)
     importance = torch.linspace(-4, 4, weight.shape[1]).exp()
 
-    def logits() -> Tensor:
+    def logits(model: NativeModel) -> Tensor:
         return row_logits(model, make_pool(reference, RUNTIMES["bfloat16"]), tokens, 0, [9])
 
-    plain = logits()
+    plain = logits(model)
     model._plan.load(name, weight, importance)
-    refined = logits()
+    refined = logits(model)
     bytes_ = packed("int4", name, weight)
     _cpu.pack(weight, _cpu.Format.int4, 32, importance, bytes_)
-    model.memory(name).copy_(bytes_)
-    assert logits().equal(refined) and not refined.equal(plain)
+    assert logits(borrowing(reference, name, bytes_, [])).equal(refined)
+    assert not refined.equal(plain)
 
 
 def test_either_dtype_is_packed() -> None:
@@ -321,8 +342,8 @@ def test_either_dtype_is_packed() -> None:
     assert weight.dtype == torch.float32
     model._plan.load(name, weight)
     found = row_logits(model, pool, random_tokens(9), 0, [9])
-    model.memory(name).copy_(packed("int8", name, weight))
-    assert found.equal(row_logits(model, pool, random_tokens(9), 0, [9]))
+    lent = borrowing(reference, name, packed("int8", name, weight), [], "int8")
+    assert found.equal(row_logits(lent, pool, random_tokens(9), 0, [9]))
 
 
 @pytest.mark.parametrize("weights", [None, "int8", "int4"])
@@ -403,7 +424,7 @@ def test_wrong_arrays_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"layers.0.norm.weight: is not quantised here"):
         plan._plan.load("layers.0.norm.weight", torch.ones(24), torch.ones(24))
     with pytest.raises(ValueError, match=r"head.weight: is not quantised here"):
-        plan.memory("head.weight")
+        plan.borrow("head.weight", torch.zeros(9, dtype=torch.uint8), lambda: None)
 
 
 def test_only_quantised_matrices_take_packed_bytes() -> None:
@@ -411,13 +432,19 @@ def test_only_quantised_matrices_take_packed_bytes() -> None:
     model = native(reference, "bfloat16", weights="int8")
     experts = "layers.1.mixer.experts.up"
     weight = reference.state_dict()[experts]
-    assert model.memory(experts).shape == packed("int8", experts, weight).shape
-    for name, message in (
-        ("nonsense", "nonsense: not a tensor of this model"),
-        ("norm.weight", "norm.weight: is not quantised here"),
+    right = packed("int8", experts, weight)
+    for name, array, message in (
+        ("nonsense", right, "nonsense: not a tensor of this model"),
+        ("norm.weight", right, "norm.weight: is not quantised here"),
+        (experts, right[:-1], "experts.up: packed, has another shape than"),
+        (experts, right[:, :-1], "experts.up: must be contiguous"),
+        (experts, right.to(torch.int16), "experts.up: must be uint8"),
+        (experts, right, "experts.up: has memory of its own"),
     ):
         with pytest.raises(ValueError, match=message):
-            model.memory(name)
+            model.borrow(name, array, lambda: None)
+    with pytest.raises(ValueError, match=r"experts\.up: is not borrowed"):
+        model._plan.settle(experts)
     with pytest.raises(ValueError, match="importance: must have a number for each column"):
         model._plan.load(experts, weight, torch.ones(weight.shape[1]))
 

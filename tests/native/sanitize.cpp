@@ -9,6 +9,7 @@
 // Prints a line for each group; exit status 1 if a value missed. The argument is another seed.
 // Tolerances tell right from wrong, no more: tests/model/test_native.py says how exact models are.
 #include <cstdio>
+#include <memory>
 
 #include "loops.hpp"
 #include "model.hpp"
@@ -379,13 +380,18 @@ void test_moe(const Kernels& k) {
 
 // ---- plans
 
-// Every tensor of the model, copied or, packed here, to be used where it lies.
-void load(Plan& plan, const Model& model, bool packed) {
+void load(Plan& plan, const Model& model, const Tensor& tensor) {
+    const Array& array = model.tensors.at(tensor.name);
+    plan.load(tensor.name, tensor.shape, array.type, array.at());
+}
+
+// Every matrix is packed here, to be used where it lies until it is copied, which half of them are.
+void lend(Plan& plan, const Model& model, std::vector<std::unique_ptr<Bytes>>& lent) {
     const Kernels& k = plan.kernels();
     for (const Tensor& tensor : plan.tensors()) {
         const Array& array = model.tensors.at(tensor.name);
-        if (!packed || tensor.kind == Tensor::vector) {
-            plan.load(tensor.name, tensor.shape, array.type, array.at());
+        if (tensor.kind == Tensor::vector) {
+            load(plan, model, tensor);
             continue;
         }
         const bool vocabulary = tensor.name == "embed.weight" || tensor.name == "head.weight";
@@ -394,10 +400,16 @@ void load(Plan& plan, const Model& model, bool packed) {
                                          vocabulary ? Format::int8 : plan.config().format,
                                          plan.config().group);
         const Index bytes = Index(k.packed_bytes(matrix)), parts = array.rows / matrix.rows;
-        char* memory = plan.memory(tensor.name).data;
+        auto memory = std::make_unique<Bytes>(parts * bytes);
+        char* data = reinterpret_cast<char*>(memory->at());
         for (Index i = 0; i < parts; ++i)
             k.pack(array.at(i * matrix.rows), nullptr, matrix, 0, k.panels(matrix),
-                   memory + i * bytes);
+                   data + i * bytes);
+        std::vector<Index> shape{bytes};
+        if (tensor.kind == Tensor::experts) shape.insert(shape.begin(), parts);
+        plan.borrow(tensor.name, shape, data);
+        if (once_in(2)) plan.settle(tensor.name);
+        else lent.push_back(std::move(memory));
     }
 }
 
@@ -420,11 +432,12 @@ void test_plan(const Kernels& k) {
     }
     std::vector<Values> alone, found;
     for (int threads : {1, 1, 3}) {
+        std::vector<std::unique_ptr<Bytes>> lent;
         Plan plan(model.config, k, threads);
-        load(plan, model, false);
+        if (quantised && threads == 3) lend(plan, model, lent);
+        else for (const Tensor& tensor : plan.tensors()) load(plan, model, tensor);
         expect(plan.missing().empty(), "a tensor was not loaded");
         expect(plan.read_weights() == plan.weight_bytes(), "the weights were not all read");
-        if (quantised && threads == 3) load(plan, model, true);
         found = serve(plan, texts, !alone.empty());
         if (alone.empty()) alone = found;
         for (std::size_t i = 0; i < texts.size(); ++i)
