@@ -17,7 +17,15 @@ from naga.data.chat import Message, message_ends, render_prompt
 from naga.data.tokenizer import Tokenizer
 from naga.engine.backend import load_backend
 from naga.engine.engine import Engine
-from naga.engine.request import FinishReason, Output, Request, SamplingParams, Timings, Usage
+from naga.engine.request import (
+    FinishReason,
+    Output,
+    PromptLogprobs,
+    Request,
+    SamplingParams,
+    Timings,
+    Usage,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +40,11 @@ class Reply:
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     """Of each token, under the plain softmax (temperature 1, no masks)."""
+    top_logprobs: tuple[tuple[tuple[int, float], ...], ...]
+    """Of each token: (token, log-probability) of the most likely ones."""
     weights_version: int
     """Of the weights that it was computed with."""
+    prompt_logprobs: PromptLogprobs | None = None
     error: str | None = None
 
 
@@ -149,6 +160,8 @@ def gather(outputs: Sequence[Output]) -> Reply:
         timings=last.timings,
         tokens=tuple(output.token for output in outputs if output.token is not None),
         logprobs=tuple(output.logprob for output in outputs if output.logprob is not None),
+        top_logprobs=tuple(o.top_logprobs for o in outputs if o.token is not None),
         weights_version=last.weights_version,
+        prompt_logprobs=last.prompt_logprobs,
         error=last.error,
     )

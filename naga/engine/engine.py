@@ -78,15 +78,7 @@ class _Client:
 
     def draw(self) -> Draw:
         """How its next token is chosen."""
-        sampling = self.request.sampling
-        return Draw(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k,
-            seed=sampling.seed,
-            choice=self.request.choice,
-            position=len(self.job.tokens),
-        )
+        return self.answer.next_draw(len(self.job.tokens))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -184,15 +184,23 @@ class NativeModel:
         return int(self._plan.read_weights())
 
 
-def _numbers(draws: Sequence[Draw]) -> list[tuple[float, float, int, int, int, int]]:
+def _numbers(draws: Sequence[Draw]) -> "list[_cpu.Draw]":
     return [
-        (d.temperature, d.top_p, d.top_k or 0, d.seed % WORD, d.choice, d.position) for d in draws
+        (d.temperature, d.top_p, d.top_k or 0, d.seed % WORD, d.choice, d.position, _wishes(d))
+        for d in draws
     ]
 
 
-def _samples(chosen: Sequence[tuple[int, float]]) -> list[Sample | None]:
+def _wishes(draw: Draw) -> "_cpu.Wishes | None":
+    if draw.mask is None and draw.forced is None and not draw.bias and not draw.top:
+        return None
+    return draw.bias, draw.mask, draw.forced, draw.top
+
+
+def _samples(chosen: "Sequence[_cpu.Chosen]") -> list[Sample | None]:
     return [
-        Sample(token=token, logprob=logprob) if token >= 0 else None for token, logprob in chosen
+        Sample(token=token, logprob=logprob, top=top) if token >= 0 else None
+        for token, logprob, top in chosen
     ]
 
 

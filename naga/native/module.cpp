@@ -231,43 +231,76 @@ void logits(Plan& plan, const Input& hidden, const Array& out) {
     plan.logits(hidden.data(), rows, static_cast<float*>(out.data()));
 }
 
-// temperature, top_p, top_k, seed, choice, position
-using DrawNumbers = std::tuple<double, double, Index, std::uint64_t, std::uint64_t, std::uint64_t>;
+// bias, mask, forced, top
+using Wishes = std::tuple<std::vector<std::pair<Index, double>>, std::optional<nb::bytes>,
+                          std::optional<Index>, Index>;
+// temperature, top_p, top_k, seed, choice, position, and wishes that few draws have
+using DrawNumbers = std::tuple<double, double, Index, std::uint64_t, std::uint64_t, std::uint64_t,
+                               std::optional<Wishes>>;
 
-std::vector<Draw> draws_of(const std::vector<DrawNumbers>& numbers) {
+// The mask is read where it lies.
+void add_wishes(const Wishes& wishes, Index vocab_size, Draw& draw) {
+    const auto& [bias, mask, forced, top] = wishes;
+    auto known = [&](Index token) { return token >= 0 && token < vocab_size; };
+    for (const auto& [token, amount] : bias) {
+        require(known(token), "bias", "names a token beyond the vocabulary");
+        require(amount < double(INFINITY), "bias", "must be below infinity");
+        draw.bias.emplace_back(token, float(amount));
+    }
+    if (mask) {
+        draw.mask = static_cast<const unsigned char*>(mask->data());
+        draw.mask_bytes = Index(mask->size());
+    }
+    if (forced) {
+        require(known(*forced), "forced", "is a token beyond the vocabulary");
+        draw.forced = *forced;
+    }
+    require(top >= 0, "top", "must not be negative");
+    draw.top = top;
+}
+
+std::vector<Draw> draws_of(const std::vector<DrawNumbers>& numbers, Index vocab_size) {
     std::vector<Draw> draws;
-    for (const auto& [temperature, top_p, top_k, seed, choice, position] : numbers)
+    for (const auto& [temperature, top_p, top_k, seed, choice, position, wishes] : numbers) {
         draws.push_back({temperature, top_p, top_k, seed, choice, position});
+        if (wishes) add_wishes(*wishes, vocab_size, draws.back());
+    }
     return draws;
 }
 
-std::vector<std::pair<Index, double>> pairs_of(const std::vector<Chosen>& chosen) {
-    std::vector<std::pair<Index, double>> pairs;
-    for (const Chosen& one : chosen) pairs.emplace_back(one.token, one.logprob);
-    return pairs;
+nb::tuple top_of(const Chosen& chosen) {
+    nb::list top;
+    for (const auto& [token, logprob] : chosen.top) top.append(nb::make_tuple(token, logprob));
+    return nb::tuple(top);
 }
 
-// A token and its log-probability for each row; token -1 for a row that is not finite.
-std::vector<std::pair<Index, double>> draw_tokens(Plan& plan, const Input& logits,
-                                                  const std::vector<DrawNumbers>& numbers) {
+nb::list list_of(const std::vector<Chosen>& chosen) {
+    const nb::tuple none = nb::make_tuple();
+    nb::list all;
+    for (const Chosen& one : chosen)
+        all.append(nb::make_tuple(one.token, one.logprob, one.top.empty() ? none : top_of(one)));
+    return all;
+}
+
+// A token, its log-probability and the top ones for each row; token -1 for a row that is not
+// finite, -2 for one of which nothing may be chosen.
+nb::list draw_tokens(Plan& plan, const Input& logits, const std::vector<DrawNumbers>& numbers) {
     Stopwatch stopwatch(plan);
     require_contiguous(logits, "logits");
     require(is_float32(logits), "logits", "must be float32");
     require_shape(logits, "logits", {Index(numbers.size()), plan.config().vocab_size});
+    const std::vector<Draw> draws = draws_of(numbers, plan.config().vocab_size);
     std::vector<Chosen> chosen(numbers.size());
     {
         nb::gil_scoped_release released;
-        plan.sample(static_cast<const float*>(logits.data()), draws_of(numbers), chosen.data());
+        plan.sample(static_cast<const float*>(logits.data()), draws, chosen.data());
     }
-    return pairs_of(chosen);
+    return list_of(chosen);
 }
 
-std::vector<std::pair<Index, double>> choose(Plan& plan, const Numbers& tokens,
-                                             const Numbers& lengths, const Numbers& starts,
-                                             const Numbers& slots,
-                                             const std::vector<Numbers>& pages,
-                                             const BoundStates& bound, const Numbers& rows,
-                                             const std::vector<DrawNumbers>& numbers) {
+nb::list choose(Plan& plan, const Numbers& tokens, const Numbers& lengths, const Numbers& starts,
+                const Numbers& slots, const std::vector<Numbers>& pages, const BoundStates& bound,
+                const Numbers& rows, const std::vector<DrawNumbers>& numbers) {
     Stopwatch stopwatch(plan);
     require_complete(plan);
     require(bound.plan == &plan, "states", "were bound by another plan");
@@ -279,12 +312,13 @@ std::vector<std::pair<Index, double>> choose(Plan& plan, const Numbers& tokens,
     for (std::size_t i = 0; i < rows.size(); ++i)
         require(rows[i] > (i ? rows[i - 1] : -1) && rows[i] < total, "rows",
                 "must ascend within the tokens");
+    const std::vector<Draw> draws = draws_of(numbers, plan.config().vocab_size);
     std::vector<Chosen> chosen(rows.size());
     {
         nb::gil_scoped_release released;
-        plan.choose(tokens.data(), sequences, states, rows, draws_of(numbers), chosen.data());
+        plan.choose(tokens.data(), sequences, states, rows, draws, chosen.data());
     }
-    return pairs_of(chosen);
+    return list_of(chosen);
 }
 
 // (columns,), or nothing.
