@@ -168,7 +168,11 @@ class Answer:
 
     def _prompt_logprobs(self) -> tuple[PromptLogprob | None, ...] | None:
         asked = self._request.sampling.prompt_logprobs is not None
-        return tuple(self._prompt) if asked and len(self._prompt) == len(self._request.prompt) else None
+        return (
+            tuple(self._prompt)
+            if asked and len(self._prompt) == len(self._request.prompt)
+            else None
+        )
 
     def _count(self, now: float) -> None:
         self._num_tokens += 1

@@ -95,7 +95,9 @@ class SamplingParams:
             raise ConfigError(f"thinking_budget must be at least 0, not {self.thinking_budget}")
         if self.constraint is not None and (self.ignore_eos or self.min_tokens):
             name = "ignore_eos" if self.ignore_eos else "min_tokens"
-            raise ConfigError(f"{name} and a constraint, which says where a text ends: set only one")
+            raise ConfigError(
+                f"{name} and a constraint, which says where a text ends: set only one"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

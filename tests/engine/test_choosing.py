@@ -18,9 +18,7 @@ YES_OR_NO = Constraint(kind="regex", text="yes|no")
 def chooser(
     tokenizer: Tokenizer, sampling: SamplingParams, *, thinking: bool = False, choice: int = 0
 ) -> Chooser:
-    request = Request(
-        id="a", prompt=(1, 2), sampling=sampling, thinking=thinking, choice=choice
-    )
+    request = Request(id="a", prompt=(1, 2), sampling=sampling, thinking=thinking, choice=choice)
     return Chooser(request, tokenizer, own_stop_ids(tokenizer))
 
 
@@ -51,7 +49,8 @@ def test_end_tokens_are_held_back_before_min_tokens(tokenizer: Tokenizer) -> Non
 
 
 @pytest.mark.parametrize(
-    ("thought", "closing"), [("The rent is due", CLOSING_ENGLISH), ("甲方支付租金", CLOSING_CHINESE)]
+    ("thought", "closing"),
+    [("The rent is due", CLOSING_ENGLISH), ("甲方支付租金", CLOSING_CHINESE)],
 )
 def test_a_thought_closes_at_its_budget_in_its_own_language(
     tokenizer: Tokenizer, thought: str, closing: str

@@ -21,9 +21,14 @@ VOCABULARY = 61
 LONG = 3001
 isas = pytest.mark.parametrize("isa", ISAS)
 # Tokens beyond the vocabulary have bits too; all are allowed, few, or none.
-masks = st.none() | st.binary(max_size=(LONG + 31) // 32 * 4) | st.sampled_from([b"", b"\xff" * 500])
+masks = (
+    st.none() | st.binary(max_size=(LONG + 31) // 32 * 4) | st.sampled_from([b"", b"\xff" * 500])
+)
 biases = st.lists(
-    st.tuples(st.integers(0, VOCABULARY - 1), st.integers(-800, 800).map(lambda n: n / 8) | st.just(-np.inf)),
+    st.tuples(
+        st.integers(0, VOCABULARY - 1),
+        st.integers(-800, 800).map(lambda n: n / 8) | st.just(-np.inf),
+    ),
     max_size=5,
 ).map(tuple)
 draws = st.builds(
