@@ -30,17 +30,17 @@ from naga.config.serve import EngineConfig
 from naga.data.tokenizer import Tokenizer
 from naga.engine.answer import Answer, own_stop_ids
 from naga.engine.backend import Backend
-from naga.engine.cache import Cache, CacheCounts, check_fits
+from naga.engine.cache import Cache, CacheCounts, check_fits, snapshots_within
 from naga.engine.pace import Pace
 from naga.engine.request import FinishReason, Output, QueueFull, Request
 from naga.engine.runner import Runner
+from naga.engine.saved import SavedState
 from naga.engine.scheduler import Job, Scheduler
+from naga.engine.transfer import export_state, install_state
 from naga.model.account import account
 from naga.model.state import StatePool
 from naga.ops.sampling import Draw, Sample
 
-# Of tiny states a budget holds more than anybody can use.
-MOST_SNAPSHOTS = 4096
 T = TypeVar("T")
 Sink = Callable[[Output], None]
 logger = logging.getLogger(__name__)
@@ -241,6 +241,25 @@ class Engine:
         """Drop all that is cached but what running requests use; not to be called by a sink."""
         self._between_steps(self._cache.tree.clear)
 
+    def export(self, tokens: Sequence[int], tenant: str = "") -> SavedState | None:
+        """A copy of the longest known beginning of `tokens`; None if nothing of them is known.
+
+        Not to be called by a sink.
+        """
+        return self._between_steps(
+            lambda: export_state(self._cache, self._runner.pool, tokens, tenant)
+        )
+
+    def install(self, state: SavedState, tenant: str = "") -> int:
+        """Put a state into the cache; how many of its tokens need not be computed any more.
+
+        It must be of this model, weights and numerics (saved.py). ConfigError if it does not fit.
+        Not to be called by a sink.
+        """
+        return self._between_steps(
+            lambda: install_state(self._cache, self._runner.pool, state, tenant)
+        )
+
     def _between_steps(self, run: Callable[[], T]) -> T:
         """Have the engine's thread do it; ConfigError if the engine is closed."""
         assert threading.current_thread() is not self._thread, "a sink must not wait for the engine"
@@ -427,11 +446,6 @@ def _resolve(done: Future[T], run: Callable[[], T]) -> None:
     # Whoever waits is to have it, whatever it is.
     except Exception as error:
         done.set_exception(error)
-
-
-def snapshots_within(num_bytes: int, state_bytes: int) -> int:
-    """Snapshots of recurrent states that fit; 0 for a model without any state."""
-    return min(num_bytes // state_bytes, MOST_SNAPSHOTS) if state_bytes else 0
 
 
 def _take(client: _Client, chosen: Sample | None) -> Output:
