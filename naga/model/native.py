@@ -37,8 +37,8 @@ WORD = 2**64
 PIECE_ROWS = 512
 
 _Lengths = tuple[int, ...]
-# Lengths, starts, slots, pages and the pool, as the plan takes them.
-_Placed = tuple[_Lengths, _Lengths, _Lengths, tuple[_Lengths, ...], "_cpu.BoundStates"]
+# Lengths, starts, slots, sources, pages and the pool, as the plan takes them.
+_Placed = tuple[_Lengths, _Lengths, _Lengths, _Lengths, tuple[_Lengths, ...], "_cpu.BoundStates"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -141,8 +141,9 @@ class NativeModel:
         return hidden
 
     def _placed(self, batch: Batch, pool: StatePool) -> _Placed:
-        assert batch.slots is not None and batch.pages is not None
-        return batch.lengths, batch.starts, batch.slots, batch.pages, self._bind(pool)
+        assert batch.slots is not None and batch.sources is not None and batch.pages is not None
+        lengths, starts, slots, sources = batch.lengths, batch.starts, batch.slots, batch.sources
+        return lengths, starts, slots, sources, batch.pages, self._bind(pool)
 
     def _bind(self, pool: StatePool) -> _cpu.BoundStates:
         """Of the pool that came last, looked at once."""

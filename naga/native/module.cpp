@@ -136,18 +136,21 @@ using Numbers = std::vector<Index>;
 
 std::vector<Sequence> sequences_of(const Plan& plan, const States& states, const Numbers& lengths,
                                    const Numbers& starts, const Numbers& slots,
-                                   const std::vector<Numbers>& pages) {
+                                   const Numbers& sources, const std::vector<Numbers>& pages) {
     const PlanConfig& c = plan.config();
     std::size_t count = lengths.size();
     require(count >= 1, "lengths", "must name at least one sequence");
-    require(starts.size() == count && slots.size() == count && pages.size() == count,
-            "starts, slots, pages", "must have one row for each sequence");
+    require(starts.size() == count && slots.size() == count && sources.size() == count &&
+                pages.size() == count,
+            "starts, slots, sources, pages", "must have one row for each sequence");
     std::vector<Sequence> sequences;
     Index first = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        Sequence q{first, lengths[i], starts[i], slots[i], pages[i].data()};
+        Sequence q{first, lengths[i], starts[i], slots[i], sources[i], pages[i].data()};
         require(q.length >= 1 && q.start >= 0, "lengths, starts", "must be positive, not negative");
         require(!states.ssm || (q.slot >= 0 && q.slot < states.slots), "slots",
+                "names a slot the pool lacks");
+        require(!states.ssm || (q.source >= 0 && q.source < states.slots), "sources",
                 "names a slot the pool lacks");
         Index used = c.heads ? (q.start + q.length - 1) / states.page_size + 1 : 0;
         require(used <= Index(pages[i].size()), "pages", "has too few pages for a sequence");
@@ -203,14 +206,15 @@ void require_tokens(const Index* tokens, std::size_t count, Index rows, const Pl
 }
 
 void step(Plan& plan, const Integers& tokens, const Numbers& lengths, const Numbers& starts,
-          const Numbers& slots, const std::vector<Numbers>& pages, const BoundStates& bound,
-          const Array& hidden) {
+          const Numbers& slots, const Numbers& sources, const std::vector<Numbers>& pages,
+          const BoundStates& bound, const Array& hidden) {
     const PlanConfig& c = plan.config();
     Stopwatch stopwatch(plan);
     require_complete(plan);
     require(bound.plan == &plan, "states", "were bound by another plan");
     const States& states = bound.states;
-    std::vector<Sequence> sequences = sequences_of(plan, states, lengths, starts, slots, pages);
+    const std::vector<Sequence> sequences =
+        sequences_of(plan, states, lengths, starts, slots, sources, pages);
     Index rows = sequences.empty() ? 0 : sequences.back().first + sequences.back().length;
     require_tokens(tokens.data(), tokens.shape(0), rows, c);
     require(is_element(hidden, plan.kernels().element), "hidden", "must have the plan's dtype");
@@ -299,13 +303,14 @@ nb::list draw_tokens(Plan& plan, const Input& logits, const std::vector<DrawNumb
 }
 
 nb::list choose(Plan& plan, const Numbers& tokens, const Numbers& lengths, const Numbers& starts,
-                const Numbers& slots, const std::vector<Numbers>& pages, const BoundStates& bound,
-                const Numbers& rows, const std::vector<DrawNumbers>& numbers) {
+                const Numbers& slots, const Numbers& sources, const std::vector<Numbers>& pages,
+                const BoundStates& bound, const Numbers& rows, const std::vector<DrawNumbers>& numbers) {
     Stopwatch stopwatch(plan);
     require_complete(plan);
     require(bound.plan == &plan, "states", "were bound by another plan");
     const States& states = bound.states;
-    std::vector<Sequence> sequences = sequences_of(plan, states, lengths, starts, slots, pages);
+    const std::vector<Sequence> sequences =
+        sequences_of(plan, states, lengths, starts, slots, sources, pages);
     const Index total = sequences.back().first + sequences.back().length;
     require_tokens(tokens.data(), tokens.size(), total, plan.config());
     require(numbers.size() == rows.size(), "draws", "must be as many as the rows");
