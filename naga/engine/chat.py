@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from naga.checkpoint.config import read_model_config
 from naga.checkpoint.fields import read_json
 from naga.checkpoint.save import GENERATION_FILE
 from naga.config.base import ConfigError
@@ -50,6 +51,8 @@ class Reply:
 
 def open_engine(path: Path, config: EngineConfig) -> Engine:
     """Load the checkpoint folder `path` and start its engine; ConfigError names what is wrong."""
+    # First: of a folder that is none, the tokenizer is not what is missing.
+    read_model_config(path)
     tokenizer, stop_ids = Tokenizer.load(path), read_stop_ids(path)
     return Engine(load_backend(path, config), tokenizer, config, stop_ids=stop_ids)
 
