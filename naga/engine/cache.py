@@ -2,8 +2,9 @@
 
 A sequence is taken in with what the prefix tree knows of its beginning: full pages are shared, the
 page that has begun and the state are copied (the caller does the copying, in the order told). It
-grows page by page; what it has filled is shared with others at once. Slots 0..num_slots-1 are the
-running sequences', those above hold snapshots. Not thread-safe: the engine thread alone calls it.
+grows page by page; what it has filled is shared with others at once. Every sequence has two slots,
+so that its state can be taken on without losing it: those are the first 2 * num_slots; those above
+hold snapshots. Not thread-safe: the engine thread alone calls it.
 Does not decide who runs (scheduler.py).
 """
 
@@ -33,7 +34,11 @@ class Copies:
 class Holding:
     """What one running sequence holds."""
 
+    seat: int
     slot: int
+    """Of its state."""
+    spare: int
+    """For a state that may be dropped again."""
     pages: list[int]
     """pages[p] keeps positions [p * page_size, (p + 1) * page_size)."""
     node: Node
@@ -107,6 +112,11 @@ class Cache:
             num_snapshots=self.num_snapshots,
             recurrent=self.recurrent,
         )
+
+    @property
+    def first_snapshot(self) -> int:
+        """The slot of the first snapshot."""
+        return 2 * self.num_slots
 
     @property
     def free_slots(self) -> int:
@@ -186,11 +196,11 @@ class Cache:
         if slot is None:
             return None
         self.counts.snapshots_planted += 1
-        return self.num_slots + slot
+        return self.first_snapshot + slot
 
     def release(self, holding: Holding) -> None:
         """Give everything back; ValueError if it was given back before."""
-        self._slots.give([holding.slot])
+        self._slots.give([holding.seat])
         self.pages.drop(holding.pages)
         self.tree.unpin(holding.node)
 
@@ -207,7 +217,7 @@ class Cache:
         return Known(
             length=length,
             pages=tuple(pages),
-            snapshots=tuple((s.position, self.num_slots + s.slot) for s in snapshots),
+            snapshots=tuple((s.position, self.first_snapshot + s.slot) for s in snapshots),
         )
 
     @contextmanager
@@ -264,7 +274,7 @@ class Cache:
             slot = self.tree.plant(node, tail, pages[position // self.page_size] if tail else None)
             if slot is not None:
                 self.counts.snapshots_planted += 1
-                yield position, self.num_slots + slot
+                yield position, self.first_snapshot + slot
 
     def _nothing(self, tenant: str) -> Match:
         root = self.tree.root(tenant)
@@ -272,19 +282,21 @@ class Cache:
 
     def _hold(self, match: Match, pages: list[int], asked: int) -> Holding:
         self.tree.use(match)
-        (slot,) = self._slots.take(1)
+        (seat,) = self._slots.take(1)
         restored, tail = match.snapshot, match.tail_page
         self.counts.asked += asked
         self.counts.matched += match.known
         self.counts.restored += match.position
         return Holding(
-            slot=slot,
+            seat=seat,
+            slot=seat,
+            spare=self.num_slots + seat,
             pages=pages,
             node=match.node,
             start=match.position,
             known=match.known,
             copies=Copies(
-                slot=None if restored is None else (self.num_slots + restored.slot, slot),
+                slot=None if restored is None else (self.first_snapshot + restored.slot, seat),
                 page=None if tail is None else (tail, pages[match.node.end // self.page_size]),
             ),
         )

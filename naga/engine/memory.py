@@ -51,7 +51,7 @@ class MemoryNeed:
     loading: int
     """The largest tensor as read and converted, held until the native one is packed from it."""
     states: int
-    """Recurrent states of max_running sequences, and the snapshots' budget."""
+    """Two recurrent states for each of max_running sequences, and the snapshots' budget."""
     kv: int
     """Keys and values of kv_tokens tokens."""
 
@@ -123,7 +123,7 @@ def memory_need(
     return MemoryNeed(
         weights=weights,
         loading=loading,
-        states=(engine.max_running + snapshots) * costs.state_bytes,
+        states=(2 * engine.max_running + snapshots) * costs.state_bytes,
         kv=pages * engine.page_size * costs.kv_bytes_per_token,
     )
 
