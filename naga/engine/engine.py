@@ -153,6 +153,8 @@ class Engine:
         max_running + max_waiting requests are inside.
         """
         check_fits(request, self.model_config, self._scheduler.memory)
+        if request.sampling.prompt_logprobs is not None:
+            raise ConfigError("log-probabilities of a prompt are not computed; leave them out")
         client = _Client(
             request=request,
             sink=sink,

@@ -1,4 +1,4 @@
-"""Masks let through what a constraint describes, all of it and nothing else; the rest is refused."""
+"""Masks let through what a constraint describes, all of it and no more; the rest is refused."""
 
 import json
 import random
