@@ -172,4 +172,7 @@ def test_a_model_without_an_end_token_is_refused(tokenizer: Tokenizer) -> None:
 )
 def test_a_grammar_that_takes_too_much_is_told(tokenizer: Tokenizer, text: str) -> None:
     with pytest.raises((ConfigError, ConstraintFailed)):
-        wander(tokenizer, compiled(tokenizer, "grammar", text), 1)
+        matcher = compiled(tokenizer, "grammar", text)
+        for token in tokenizer.encode("a") * 50:
+            matcher.mask()
+            matcher.advance(token)
