@@ -8,6 +8,7 @@ no TLS, no CORS: a proxy in front is the place for those.
 
 import asyncio
 import errno
+import hashlib
 import logging
 import secrets
 import signal
@@ -15,6 +16,7 @@ import socket
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, final
@@ -27,13 +29,14 @@ from starlette.exceptions import HTTPException
 import naga
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig, ServerConfig
-from naga.data.chat import render_prompt
+from naga.data.chat import message_ends, render_prompt
 from naga.data.tokenizer import Tokenizer
 from naga.engine.chat import open_engine
 from naga.engine.engine import Engine
 from naga.engine.request import QueueFull, SamplingParams
 from naga.engine.request import Request as EngineRequest
 from naga.server.connection import EventStream, read_body, while_connected
+from naga.server.metrics import MEDIA_TYPE, exposition
 from naga.server.page import load_page
 from naga.server.protocol import (
     ApiError,
@@ -60,6 +63,7 @@ def make_app(engine: Engine, model_name: str, config: ServerConfig) -> FastAPI:
     app.add_api_route("/v1/completions", service.text, methods=["POST"])
     app.add_api_route("/v1/models", service.models, methods=["GET"])
     app.add_api_route("/v1/models/{name:path}", service.model, methods=["GET"])
+    app.add_api_route("/metrics", service.metrics, methods=["GET"])
     app.add_api_route("/health", service.health, methods=["GET"])
     app.add_api_route("/ready", service.ready, methods=["GET"])
     app.add_api_route("/", lambda: page, methods=["GET"], response_model=None)
@@ -67,6 +71,18 @@ def make_app(engine: Engine, model_name: str, config: ServerConfig) -> FastAPI:
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(Exception, _broken)
     return app
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The prompts of one request, and whose it is."""
+
+    prompts: Sequence[Sequence[int]]
+    tenant: str
+    boundaries: tuple[int, ...]
+    """Where messages end in the prompt."""
+    param: str
+    """The field that holds the prompts."""
 
 
 class Service:
@@ -93,7 +109,9 @@ class Service:
         head = self._chat_head(request)
         room = max(1, self._context - len(prompt))
         max_tokens = request.token_limit or min(self._default_max_tokens, room)
-        feed = await self._submit(request, head, [prompt], max_tokens, param="messages")
+        ends = message_ends(self._engine.tokenizer, prompt)
+        wanted = Wanted(prompts=[prompt], tenant=tenant_of(http), boundaries=ends, param="messages")
+        feed = await self._submit(request, head, wanted, max_tokens)
         if request.stream:
             return EventStream(feed, events(feed, head, self._engine.tokenizer))
         return await _whole(http, feed, complete(feed, head, self._engine.tokenizer))
@@ -106,7 +124,8 @@ class Service:
         head = self._text_head(request)
         room = max(1, self._context - max(map(len, prompts)))
         max_tokens = request.max_tokens or min(DEFAULT_TEXT_TOKENS, room)
-        feed = await self._submit(request, head, prompts, max_tokens, param="prompt")
+        wanted = Wanted(prompts=prompts, tenant=tenant_of(http), boundaries=(), param="prompt")
+        feed = await self._submit(request, head, wanted, max_tokens)
         wishes = Wishes(n=request.n, echoes=_echoes(tokenizer, request))
         if request.stream:
             return EventStream(feed, text_events(feed, head, wishes, tokenizer))
@@ -127,6 +146,10 @@ class Service:
         """A chat request would be taken now."""
         self._check_alive()
         return {"status": "ready"}
+
+    async def metrics(self) -> Response:
+        """For Prometheus."""
+        return Response(exposition(self._engine.load, self._engine.config), media_type=MEDIA_TYPE)
 
     def _card(self) -> Json:
         return {
@@ -194,18 +217,11 @@ class Service:
         )
 
     async def _submit(
-        self,
-        request: Generation,
-        head: Head,
-        prompts: Sequence[Sequence[int]],
-        max_tokens: int,
-        *,
-        param: str,
+        self, request: Generation, head: Head, wanted: Wanted, max_tokens: int
     ) -> Feed:
-        """`param`: the field that holds the prompts."""
         try:
             sampling = request.sampling(seed=head.seed, max_tokens=max_tokens)
-            requests = _engine_requests(request, head, prompts, sampling)
+            requests = _engine_requests(request, head, wanted, sampling)
             loop = asyncio.get_running_loop()
             return await asyncio.to_thread(Feed, self._engine, requests, loop)
         except QueueFull as error:
@@ -217,17 +233,23 @@ class Service:
             ) from None
         except ConfigError as error:
             self._check_alive()
-            too_long = max(map(len, prompts)) + max_tokens > self._context
+            too_long = max(map(len, wanted.prompts)) + max_tokens > self._context
             raise ApiError(
                 status=400,
                 message=str(error),
-                param=param if too_long else None,
+                param=wanted.param if too_long else None,
                 code="context_length_exceeded" if too_long else None,
             ) from None
 
 
+def tenant_of(http: Request) -> str:
+    """The digest of its key; whoever sends none shares one with all the others."""
+    key = http.headers.get("authorization", "")
+    return hashlib.sha256(key.encode()).hexdigest() if key else ""
+
+
 def _engine_requests(
-    request: Generation, head: Head, prompts: Sequence[Sequence[int]], sampling: SamplingParams
+    request: Generation, head: Head, wanted: Wanted, sampling: SamplingParams
 ) -> list[EngineRequest]:
     """Prompt by prompt, one for each choice; those differ in nothing but its index."""
     return [
@@ -238,8 +260,12 @@ def _engine_requests(
             thinking=head.thinking,
             raw=isinstance(request, CompletionRequest),
             choice=choice,
+            tenant=wanted.tenant,
+            priority=request.priority,
+            deadline_s=request.deadline_s,
+            boundaries=wanted.boundaries,
         )
-        for index, prompt in enumerate(prompts)
+        for index, prompt in enumerate(wanted.prompts)
         for choice in range(head.per_prompt)
     ]
 

@@ -173,6 +173,10 @@ class Generation(Config):
     ignore_eos: bool = False
     """End tokens end nothing."""
     structured_outputs: StructuredOutputs | None = None
+    priority: int = Field(0, ge=-(2**31), lt=2**31)
+    """Higher ones go first."""
+    deadline_s: float | None = Field(None, gt=0, le=86_400)
+    """After so many seconds the answer ends with what it has, finish_reason "deadline"."""
     user: str | None = Field(None, max_length=256)
     """Your name for the end user; it appears in the server's request log."""
 
