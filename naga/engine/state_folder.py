@@ -20,7 +20,7 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -106,12 +106,13 @@ def write_state(
     `documents`: whatever `state.tokens` were made of, to be kept beside them. StateError, and the
     older state stays, if `path` is something else, is being written, or there is no room.
     """
+    check_place(path)
     with _naming(path, "cannot be written"):
         check_state(identity, state)
         tables = _tables(identity, len(state.tokens), len(state.snapshots))
         tokens = torch.tensor(state.tokens, dtype=torch.int32)
         tensors = {"tokens": tokens, **dict(named_tensors(state))}
-        _check_place(path, sum(table.num_bytes for table in tables))
+        _check_room(path, sum(table.num_bytes for table in tables))
         with new_folder(path) as folder:
             for table in tables:
                 write_stream(folder / table.name, table.entries(tensors), {})
@@ -127,6 +128,14 @@ def write_state(
             )
             _seal(folder, MANIFEST, manifest.model_dump_json(indent=1).encode())
         return folder_bytes(path)
+
+
+def check_place(path: Path) -> None:
+    """StateError if `path` is something else than a state, or cannot be one."""
+    if path.exists() and not (path / MANIFEST).is_file():
+        raise StateError(f"{path}: there is something else of this name; name another")
+    if not path.name or not path.parent.is_dir():
+        raise StateError(f"{path}: no such folder to write into")
 
 
 def read_state(path: Path, identity: Identity) -> SavedState:
@@ -231,13 +240,13 @@ class _Folder:
         # Without O_NONBLOCK a pipe would wait for a writer.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            file = io.FileIO(os.open(name, flags, dir_fd=self._handle))
+            handle = os.open(name, flags, dir_fd=self._handle)
         except FileNotFoundError:
             raise StateError(f"{name} is missing") from None
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
             raise StateError(f"{name} is no plain file")
-        return file
+        return io.FileIO(handle)
 
 
 def _manifest(folder: _Folder) -> Manifest:
@@ -279,33 +288,34 @@ def _check_files(manifest: Manifest, tables: Sequence[_Table]) -> None:
 def _read_tables(
     folder: _Folder, manifest: Manifest, tables: Sequence[_Table]
 ) -> dict[str, Tensor]:
-    def read(table: _Table) -> dict[str, Tensor]:
-        facts = manifest.find(table.name)
-        assert facts is not None
-        return _views(table, _read_verified(folder, facts))
+    """Every tensor, verified. No memory is taken before all files have their sizes."""
+    with ExitStack() as stack:
+        files = []
+        for table in tables:
+            facts = manifest.find(table.name)
+            assert facts is not None
+            file = stack.enter_context(folder.open(table.name))
+            found = os.fstat(file.fileno()).st_size
+            if found != facts.num_bytes:
+                raise StateError(f"{facts.name} has {found} bytes, {facts.num_bytes} were written")
+            files.append((table, facts, file))
+        pool = stack.enter_context(ThreadPoolExecutor(max_workers=len(tables)))
+        large = sum(table.num_bytes for table in tables) > LARGE_BYTES
+        views = (pool.map if large else map)(lambda each: _views(each[0], _read_file(*each[1:])), files)
+        return {name: tensor for tensors in views for name, tensor in tensors.items()}
 
-    large = sum(table.num_bytes for table in tables) > LARGE_BYTES
-    with ThreadPoolExecutor(max_workers=len(tables)) as pool:
-        found = (pool.map if large else map)(read, tables)
-        return {name: tensor for tensors in found for name, tensor in tensors.items()}
 
-
-def _read_verified(folder: _Folder, facts: FileFacts) -> Tensor:
+def _read_file(facts: FileFacts, file: io.FileIO) -> Tensor:
     """The bytes of a file as uint8, once they have proved to be those that were written."""
-    with folder.open(facts.name) as file:
-        found = os.fstat(file.fileno()).st_size
-        if found != facts.num_bytes:
-            raise StateError(f"{facts.name} has {found} bytes, {facts.num_bytes} were written")
-        buffer = torch.empty(found, dtype=torch.uint8)
-        target, digest = buffer.numpy().data, hashlib.sha256()
-        first = 0
-        while first < found:
-            count = file.readinto(target[first : first + PIECE_BYTES])
-            if not count:
-                raise StateError(f"{facts.name} ends after {first} of {found} bytes")
-            # While the piece is in the processor's cache.
-            digest.update(target[first : first + count])
-            first += count
+    buffer = torch.empty(facts.num_bytes, dtype=torch.uint8)
+    target, digest, first = buffer.numpy().data, hashlib.sha256(), 0
+    while first < len(target):
+        count = file.readinto(target[first : first + PIECE_BYTES])
+        if not count:
+            raise StateError(f"{facts.name} ends after {first} of {len(target)} bytes")
+        # While the piece is in the processor's cache.
+        digest.update(target[first : first + count])
+        first += count
     if digest.hexdigest() != facts.sha256:
         raise StateError(f"{facts.name} is damaged: its SHA-256 is not that of what was written")
     return buffer
@@ -328,7 +338,8 @@ def _views(table: _Table, buffer: Tensor) -> dict[str, Tensor]:
 
 
 def _assemble(identity: Identity, manifest: Manifest, tensors: Mapping[str, Tensor]) -> SavedState:
-    nothing = torch.empty((0, manifest.num_tokens, 0, 0), dtype=identity.kv_dtype)
+    if "keys" not in tensors:
+        tensors = {**tensors, **_no_attention(identity, manifest.num_tokens)}
     snapshots = (
         SavedSnapshot(
             position=position, ssm=tensors[f"{index}.ssm"], conv=tensors[f"{index}.conv"]
@@ -337,12 +348,20 @@ def _assemble(identity: Identity, manifest: Manifest, tensors: Mapping[str, Tens
     )
     return SavedState(
         tokens=tuple(tensors["tokens"].tolist()),
-        keys=tensors.get("keys", nothing),
-        values=tensors.get("values", nothing),
+        keys=tensors["keys"],
+        values=tensors["values"],
         key_scales=tensors.get("keys.scales"),
         value_scales=tensors.get("values.scales"),
         snapshots=tuple(snapshots),
     )
+
+
+def _no_attention(identity: Identity, num_tokens: int) -> dict[str, Tensor]:
+    """Keys and values of a model that has none."""
+    held = {"": torch.empty((0, num_tokens, 0, 0), dtype=identity.kv_dtype)}
+    if identity.kv_dtype is torch.int8:
+        held[".scales"] = torch.empty((0, num_tokens, 0))
+    return {f"{name}{end}": held[end] for name in ("keys", "values") for end in held}
 
 
 def _seal(folder: Path, name: str, text: bytes) -> None:
@@ -385,9 +404,7 @@ def _facts(file: Path) -> FileFacts:
     return FileFacts(name=file.name, num_bytes=file.stat().st_size, sha256=digest)
 
 
-def _check_place(path: Path, needed: int) -> None:
-    if path.exists() and not (path / MANIFEST).is_file():
-        raise StateError("there is something else of this name; name another")
+def _check_room(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise StateError(f"needs {size(needed)}, {size(free)} are free")
