@@ -24,7 +24,7 @@ from naga.bench.limits import (
     prefill_flops,
     weight_bytes,
 )
-from naga.bench.ours import USUAL, extra_tokens
+from naga.bench.ours import EXTRA_TOKENS, USUAL
 from naga.bench.peers import Installed
 from naga.bench.process import Worker, open_worker
 from naga.bench.rounds import Case, Contender, Name
@@ -57,8 +57,7 @@ class Job:
 
     def positions(self, case: Case) -> int:
         """Tokens that a sequence of the case may come to hold in our engine, which holds most."""
-        extra = extra_tokens(case.batch, case.prompt_len, USUAL.prefill_chunk)
-        return case.prompt_len + self.steps(case) + extra
+        return case.prompt_len + self.steps(case) + EXTRA_TOKENS
 
     @property
     def most_sequences(self) -> int:

@@ -37,6 +37,9 @@ from naga.train.optim import make_optimizer, make_trainable
 from naga.train.step import train_step
 
 READ_PASSES = 5
+# That a sequence makes besides those asked for: prompts of one length are read evenly, so the first
+# has its first token at most two steps before the last, and none may come to its end.
+EXTRA_TOKENS = 3
 USUAL = parse_config(EngineConfig, {}, source="bench")
 
 
@@ -66,15 +69,6 @@ def plain_tokenizer(vocab_size: int) -> Tokenizer:
     return Tokenizer(backend, {})
 
 
-def extra_tokens(batch: int, prompt_len: int, prefill_chunk: int) -> int:
-    """Tokens at most that a sequence makes besides those asked for.
-
-    The first sequence decodes on while the prompts of the others are read, chunk by chunk; none may
-    come to its end.
-    """
-    return -(-batch * prompt_len // prefill_chunk) + 2
-
-
 class EngineSequences:
     """See sequences.Sequences; the engine must be idle."""
 
@@ -89,8 +83,7 @@ class EngineSequences:
 
         From this thread the first would decode, for who knows how long, before the last is there.
         """
-        chunk = self._engine.config.prefill_chunk
-        longest = new_tokens + extra_tokens(len(prompts), len(prompts[0]), chunk)
+        longest = new_tokens + EXTRA_TOKENS
         requests = [_request(prompt, longest) for prompt in prompts]
         self._names = [request.id for request in requests]
         turnstile = self._turnstile = Turnstile(self._names)

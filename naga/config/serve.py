@@ -25,7 +25,9 @@ class EngineConfig(Config):
     page_size: int = Field(64, gt=0, multiple_of=16)
     """Tokens per KV page."""
     kv_tokens: int = Field(65_536, gt=0)
-    """Tokens all running requests may hold together in the KV pages."""
+    """Tokens that the KV pages hold: those of running requests, and what the cache keeps."""
+    snapshot_bytes: int = Field(1_000_000_000, ge=0)
+    """Memory for snapshots of recurrent states, from which known prompts go on; 0 keeps none."""
     kv: Literal["int8"] | None = None
     """What keys and values are held in, None being dtype; int8 takes half of bfloat16's memory."""
     prefill_chunk: int = Field(512, gt=0)

@@ -25,6 +25,7 @@ __all__ = [
     "Message",
     "Rendered",
     "ReplyParser",
+    "message_ends",
     "render",
     "render_prompt",
 ]
@@ -91,6 +92,12 @@ def render_prompt(
     opening = (ASSISTANT, THINK) if enable_thinking else (ASSISTANT, THINK, END_THINK)
     tokens = [token for piece in _pieces(messages) for token in _encode(tokenizer, piece)]
     return tokens + [tokenizer.control_id(name) for name in opening]
+
+
+def message_ends(tokenizer: Tokenizer, prompt: Sequence[int]) -> tuple[int, ...]:
+    """Positions right after each message of a rendered conversation, ascending."""
+    end = tokenizer.control_id(END)
+    return tuple(index for index, token in enumerate(prompt, 1) if token == end)
 
 
 def _encode(tokenizer: Tokenizer, piece: _Piece) -> list[int]:

@@ -74,12 +74,14 @@ class Answer:
         self._num_reasoning = 0
         self._submitted = submitted
         self._admitted: float | None = None
+        self._cached_tokens = 0
         self._first: float | None = None
         self._last = submitted
 
-    def admit(self, now: float) -> None:
-        """The request got its memory."""
-        self._admitted = now
+    def admit(self, now: float, cached_tokens: int) -> None:
+        """The request got its memory; what it gets when it goes on after giving way is not told."""
+        if self._admitted is None:
+            self._admitted, self._cached_tokens = now, cached_tokens
 
     def add(self, sample: Sample, now: float) -> Output:
         """Take the next token; the Output has a finish_reason if it is the last."""
@@ -113,6 +115,7 @@ class Answer:
                 prompt_tokens=len(self._request.prompt),
                 completion_tokens=self._num_tokens,
                 reasoning_tokens=self._num_reasoning,
+                cached_tokens=self._cached_tokens,
             ),
             timings=self._timings(now),
         )

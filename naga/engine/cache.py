@@ -1,61 +1,85 @@
-"""Who holds which recurrent-state slot and which KV pages. Numbers only: no torch, no tensors.
+"""Who holds which recurrent-state slot and which KV pages, and what is known already. No tensors.
 
-A request reserves everything it can come to need before it starts, so a running request never
-waits for memory. Not thread-safe: the engine thread alone calls it. Shares nothing between
-requests yet (no prefix cache).
+A sequence is taken in with what the prefix tree knows of its beginning: full pages are shared, the
+page that has begun and the state are copied (the caller does the copying, in the order told). It
+grows page by page; what it has filled is shared with others at once. Slots 0..num_slots-1 are the
+running sequences', those above hold snapshots. Not thread-safe: the engine thread alone calls it.
+Does not decide who runs (scheduler.py).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
+from naga.engine.pages import FreeList, Pages
+from naga.engine.prefix import Match, Node, PrefixTree
 from naga.engine.request import Request
 
 
-class FreeList:
-    """The numbers 0..count-1, each free or taken; the one given back last is taken first."""
-
-    def __init__(self, count: int) -> None:
-        self._free = list(range(count - 1, -1, -1))
-        self._taken: set[int] = set()
-
-    @property
-    def num_free(self) -> int:
-        return len(self._free)
-
-    def take(self, count: int) -> tuple[int, ...]:
-        if count > len(self._free):
-            raise ValueError(f"asked for {count}, only {len(self._free)} are free")
-        taken = tuple(self._free.pop() for _ in range(count))
-        self._taken.update(taken)
-        return taken
-
-    def give(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            if number not in self._taken:
-                raise ValueError(f"{number} is given back but was not taken")
-            self._taken.remove(number)
-            self._free.append(number)
-
-
 @dataclass(frozen=True, kw_only=True)
+class Copies:
+    """Memory to be copied before the next step; source, then target."""
+
+    slot: tuple[int, int] | None = None
+    page: tuple[int, int] | None = None
+
+
+@dataclass(kw_only=True, eq=False)
 class Holding:
-    """What one running request holds."""
+    """What one running sequence holds."""
 
     slot: int
-    pages: tuple[int, ...]
+    pages: list[int]
     """pages[p] keeps positions [p * page_size, (p + 1) * page_size)."""
+    node: Node
+    """Of its last full page; pinned."""
+    start: int
+    """Tokens that need not be computed."""
+    known: int
+    """Tokens whose keys and values were known when it came."""
+    copies: Copies
 
 
-class Memory:
-    """State slots and KV pages, reserved and released together."""
+@dataclass(kw_only=True)
+class CacheCounts:
+    """Since the engine started; of tokens unless it says otherwise."""
 
-    def __init__(self, *, num_slots: int, num_pages: int, page_size: int) -> None:
-        self.num_pages = num_pages
-        self.page_size = page_size
-        self._slots = FreeList(num_slots)
-        self._pages = FreeList(num_pages)
+    asked: int = 0
+    """Of sequences that were taken in."""
+    matched: int = 0
+    """Of those, keys and values were known."""
+    restored: int = 0
+    """Of those, the state was restored: they were not computed again."""
+    snapshots_planted: int = 0
+    """Number of snapshots."""
+
+    @property
+    def replayed(self) -> int:
+        """Known, but computed again for lack of a snapshot."""
+        return self.matched - self.restored
+
+
+@dataclass(kw_only=True)
+class Cache:
+    """Slots, pages and the tree over them."""
+
+    num_slots: int
+    num_pages: int
+    page_size: int
+    num_snapshots: int = 0
+    recurrent: bool = True
+    counts: CacheCounts = field(default_factory=CacheCounts)
+
+    def __post_init__(self) -> None:
+        self._slots = FreeList(self.num_slots)
+        self.pages = Pages(self.num_pages)
+        self.tree = PrefixTree(
+            self.pages,
+            page_size=self.page_size,
+            num_snapshots=self.num_snapshots,
+            recurrent=self.recurrent,
+        )
 
     @property
     def free_slots(self) -> int:
@@ -63,26 +87,111 @@ class Memory:
 
     @property
     def free_pages(self) -> int:
-        return self._pages.num_free
+        """Without evicting anything."""
+        return self.pages.num_free
 
     def pages_for(self, num_tokens: int) -> int:
         return -(-num_tokens // self.page_size)
 
-    def reserve(self, num_tokens: int) -> Holding | None:
-        """A slot and pages for num_tokens positions; None while either is short."""
-        num_pages = self.pages_for(num_tokens)
-        if not self._slots.num_free or num_pages > self._pages.num_free:
+    def take_in(
+        self, tokens: Sequence[int], tenant: str, num_tokens: int, *, use_known: bool = True
+    ) -> Holding | None:
+        """A slot, and pages for num_tokens positions; None while either is short.
+
+        `use_known`: False computes every token, whatever is known.
+        """
+        if not self._slots.num_free:
             return None
-        (slot,) = self._slots.take(1)
-        return Holding(slot=slot, pages=self._pages.take(num_pages))
+        known = self.tree.match(tokens, tenant) if use_known else self._nothing(tenant)
+        # What is known may stand in the way: a tail takes a page besides the one it is copied to.
+        for match in (known, self._nothing(tenant)):
+            if (pages := self._make_room(match, num_tokens)) is not None:
+                return self._hold(match, pages, len(tokens))
+        return None
+
+    def _make_room(self, match: Match, num_tokens: int) -> list[int] | None:
+        """Pages for a sequence that goes on from `match`, which is then pinned."""
+        self.tree.pin(match.node)
+        shared = [node.page for node in match.node.path() if node.page is not None]
+        own = self.pages_for(num_tokens) - len(shared)
+        # A tail's page must not go to somebody else before it is copied.
+        tail = [] if match.tail_page is None else [match.tail_page]
+        self.pages.share(tail)
+        fits = self.tree.free_pages(own)
+        self.pages.drop(tail)
+        if not fits:
+            self.tree.unpin(match.node)
+            return None
+        self.pages.share(shared)
+        return [*shared, *self.pages.take(own)]
+
+    def grow(self, holding: Holding, num_tokens: int) -> bool:
+        """Pages for num_tokens positions; False, with nothing taken, if there are none."""
+        more = self.pages_for(num_tokens) - len(holding.pages)
+        if more <= 0:
+            return True
+        if not self.tree.free_pages(more):
+            return False
+        holding.pages += self.pages.take(more)
+        return True
+
+    def advance(self, holding: Holding, tokens: Sequence[int], done: int) -> None:
+        """`done` of the sequence's `tokens` are computed: others may share its full pages."""
+        while holding.node.end + self.page_size <= done:
+            first = holding.node.end
+            page = holding.pages[first // self.page_size]
+            child = self.tree.extend(
+                holding.node, tuple(tokens[first : first + self.page_size]), page
+            )
+            self.tree.pin(child)
+            self.tree.unpin(holding.node)
+            holding.node = child
+
+    def plant(self, holding: Holding, tokens: Sequence[int], done: int) -> int | None:
+        """A slot to copy the sequence's state to, which is that after `done` tokens.
+
+        None if it is known, or not worth a snapshot.
+        """
+        first = holding.node.end
+        assert first <= done < first + self.page_size, "advance comes before"
+        page = holding.pages[first // self.page_size] if done > first else None
+        slot = self.tree.plant(holding.node, tuple(tokens[first:done]), page)
+        if slot is None:
+            return None
+        self.counts.snapshots_planted += 1
+        return self.num_slots + slot
 
     def release(self, holding: Holding) -> None:
         """Give everything back; ValueError if it was given back before."""
         self._slots.give([holding.slot])
-        self._pages.give(holding.pages)
+        self.pages.drop(holding.pages)
+        self.tree.unpin(holding.node)
+
+    def _nothing(self, tenant: str) -> Match:
+        root = self.tree.root(tenant)
+        return Match(node=root, position=0, known=0, snapshot=None, tail_page=None)
+
+    def _hold(self, match: Match, pages: list[int], asked: int) -> Holding:
+        self.tree.use(match)
+        (slot,) = self._slots.take(1)
+        restored, tail = match.snapshot, match.tail_page
+        self.counts.asked += asked
+        self.counts.matched += match.known
+        self.counts.restored += match.position
+        return Holding(
+            slot=slot,
+            pages=pages,
+            node=match.node,
+            start=match.position,
+            known=match.known,
+            copies=Copies(
+                slot=None if restored is None else (self.num_slots + restored.slot, slot),
+                page=None if tail is None else (tail, pages[match.node.end // self.page_size]),
+            ),
+        )
 
 
-def check_fits(request: Request, config: ModelConfig, memory: Memory) -> None:
+def check_fits(request: Request, config: ModelConfig, cache: Cache) -> None:
     """ConfigError, with the exact counts, if `request` could not run in an empty engine either."""
     prompt_len, max_tokens = len(request.prompt), request.sampling.max_tokens
     total = prompt_len + max_tokens
@@ -92,9 +201,9 @@ def check_fits(request: Request, config: ModelConfig, memory: Memory) -> None:
             f"{counts} exceeds the model's context of {config.max_positions} tokens "
             "(max_positions); shorten the prompt or lower max_tokens"
         )
-    if memory.pages_for(total) > memory.num_pages:
+    if cache.pages_for(total) > cache.num_pages:
         raise ConfigError(
-            f"{counts} exceeds the {memory.num_pages * memory.page_size} tokens of the engine's "
+            f"{counts} exceeds the {cache.num_pages * cache.page_size} tokens of the engine's "
             "KV memory (kv_tokens); raise kv_tokens, shorten the prompt or lower max_tokens"
         )
     for token in request.prompt:

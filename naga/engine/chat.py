@@ -13,7 +13,7 @@ from naga.checkpoint.fields import read_json
 from naga.checkpoint.save import GENERATION_FILE
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig
-from naga.data.chat import Message, render_prompt
+from naga.data.chat import Message, message_ends, render_prompt
 from naga.data.tokenizer import Tokenizer
 from naga.engine.backend import load_backend
 from naga.engine.engine import Engine
@@ -66,6 +66,7 @@ def chat_request(
     return Request(
         id=new_id(),
         prompt=tuple(prompt),
+        boundaries=message_ends(tokenizer, prompt),
         sampling=sampling,
         thinking=enable_thinking,
         choice=choice,

@@ -2,14 +2,15 @@
 
 submit, cancel and close may be called from any thread. A sink is called on the engine's thread and
 must return at once (put into a queue, do not compute). Memory of a finished request is free before
-its last Output is delivered. A failure inside a step ends the requests of that step with an error;
-the engine goes on. New weights are put in place when nothing runs: requests that run finish with
-the old ones, those that wait begin with the new ones, so that every answer is of one version.
-Mapped weights are moved to faster memory between steps and when idle. No asyncio, no priorities, no
-prefix cache.
+its last Output is delivered; what it computed stays known while there is room (cache.py). A failure
+inside a step ends the requests of that step with an error; the engine goes on. New weights are put
+in place when nothing runs, and all that was known is forgotten: requests that run finish with the
+old ones, those that wait begin with the new ones, so that every answer is of one version. Mapped
+weights are moved to faster memory between steps and when idle. No asyncio.
 """
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -17,8 +18,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from torch import Tensor
 
@@ -28,13 +30,18 @@ from naga.config.serve import EngineConfig
 from naga.data.tokenizer import Tokenizer
 from naga.engine.answer import Answer, own_stop_ids
 from naga.engine.backend import Backend
-from naga.engine.cache import Memory, check_fits
+from naga.engine.cache import Cache, CacheCounts, check_fits
+from naga.engine.pace import Pace
 from naga.engine.request import FinishReason, Output, QueueFull, Request
 from naga.engine.runner import Runner
 from naga.engine.scheduler import Job, Scheduler
+from naga.model.account import account
 from naga.model.state import StatePool
 from naga.ops.sampling import Draw, Sample
 
+# Of tiny states a budget holds more than anybody can use.
+MOST_SNAPSHOTS = 4096
+T = TypeVar("T")
 Sink = Callable[[Output], None]
 logger = logging.getLogger(__name__)
 
@@ -47,6 +54,15 @@ class Load:
     waiting: int
     free_slots: int
     free_pages: int
+    """Not held by a request nor by the cache."""
+    cached_pages: int
+    snapshots: int
+    evicted_pages: int
+    """Since the start, as are those below."""
+    evicted_snapshots: int
+    gave_way: int
+    """Requests that were interrupted for lack of memory or for others."""
+    counts: CacheCounts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +73,8 @@ class _Client:
     sink: Sink
     answer: Answer
     job: Job
+    deadline: float
+    """By the monotonic clock."""
 
     def draw(self) -> Draw:
         """How its next token is chosen."""
@@ -81,6 +99,15 @@ class _Update:
     tensors: dict[str, Tensor]
     version: Future[int] = field(default_factory=Future)
     """The caller waits for it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Task:
+    """Something to do between two steps."""
+
+    run: Callable[[], None]
+    refuse: Callable[[BaseException], None]
+    """Instead of it, when the engine closes."""
 
 
 class _Close:
@@ -108,14 +135,20 @@ class Engine:
                 f"kv_tokens ({config.kv_tokens}) is less than one page ({config.page_size} tokens)"
             )
         self._stop_ids = own_stop_ids(tokenizer) | frozenset(stop_ids)
-        memory = Memory(
-            num_slots=config.max_running, num_pages=num_pages, page_size=config.page_size
+        state_bytes = account(self.model_config, backend.runtime.dtype.itemsize).state_bytes
+        num_snapshots = snapshots_within(config.snapshot_bytes, state_bytes)
+        self._cache = Cache(
+            num_slots=config.max_running,
+            num_pages=num_pages,
+            page_size=config.page_size,
+            num_snapshots=num_snapshots,
+            recurrent=state_bytes > 0,
         )
-        self._scheduler = Scheduler(memory, prefill_chunk=config.prefill_chunk)
+        self._scheduler = Scheduler(self._cache, Pace(config.prefill_chunk))
         pool = StatePool.create(
             self.model_config,
             backend.runtime,
-            num_slots=config.max_running,
+            num_slots=config.max_running + num_snapshots,
             num_pages=num_pages,
             page_size=config.page_size,
             kv=config.kv,
@@ -124,7 +157,8 @@ class Engine:
         self._clients: dict[str, _Client] = {}
         self._updates: deque[_Update] = deque()
         self._weights_version = 0
-        self._inbox: queue.SimpleQueue[_Client | _Cancel | _Update | _Close] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Client | _Cancel | _Update | _Task | _Close]
+        self._inbox = queue.SimpleQueue()
         # Guards _inside and _closed. Held while putting into the inbox: nothing follows _Close.
         self._lock = threading.Lock()
         self._inside: set[str] = set()
@@ -160,16 +194,21 @@ class Engine:
         Raises ConfigError, with the exact counts, for what can never fit; QueueFull while
         max_running + max_waiting requests are inside.
         """
-        check_fits(request, self.model_config, self._scheduler.memory)
+        check_fits(request, self.model_config, self._cache)
+        now = time.monotonic()
         client = _Client(
             request=request,
             sink=sink,
-            answer=Answer(request, self.tokenizer, self._stop_ids, submitted=time.monotonic()),
+            answer=Answer(request, self.tokenizer, self._stop_ids, submitted=now),
+            deadline=math.inf if request.deadline_s is None else now + request.deadline_s,
             job=Job(
                 id=request.id,
                 tokens=list(request.prompt),
                 prompt_len=len(request.prompt),
                 max_len=len(request.prompt) + request.sampling.max_tokens,
+                tenant=request.tenant,
+                priority=request.priority,
+                boundaries=request.boundaries,
             ),
         )
         most = self.config.max_running + self.config.max_waiting
@@ -205,6 +244,20 @@ class Engine:
                 raise ConfigError("the engine is closed and takes no more weights")
             self._inbox.put(update)
         return update.version.result()
+
+    def forget(self) -> None:
+        """Drop all that is cached but what running requests use; not to be called by a sink."""
+        self._between_steps(self._cache.tree.clear)
+
+    def _between_steps(self, run: Callable[[], T]) -> T:
+        """Have the engine's thread do it; ConfigError if the engine is closed."""
+        assert threading.current_thread() is not self._thread, "a sink must not wait for the engine"
+        done: Future[T] = Future()
+        with self._lock:
+            if self._closed:
+                raise ConfigError("the engine is closed")
+            self._inbox.put(_Task(run=partial(_resolve, done, run), refuse=done.set_exception))
+        return done.result()
 
     def close(self) -> None:
         """End every request as "cancelled" and wait for the thread; not to be called by a sink."""
@@ -250,10 +303,11 @@ class Engine:
                     self._enter(client)
                 case _Update() as update:
                     self._updates.append(update)
+                case _Task() as task:
+                    self._perform(task)
                 case _Cancel(request_id=request_id):
                     if request_id in self._clients:
-                        client = self._clients[request_id]
-                        self._deliver([(client, client.answer.end("cancelled", time.monotonic()))])
+                        self._end(self._clients[request_id], "cancelled")
                 case _Close():
                     return False
         return True
@@ -268,8 +322,14 @@ class Engine:
             # Half of the weights may be new: the engine must not go on.
             update.version.set_exception(error)
             raise
+        self._cache.tree.clear()
         self._weights_version += 1
         update.version.set_result(self._weights_version)
+
+    def _perform(self, task: _Task) -> None:
+        self._runner.copy(self._scheduler.take_copies())
+        task.run()
+        self._load = self._measure()
 
     def _enter(self, client: _Client) -> None:
         self._clients[client.request.id] = client
@@ -277,28 +337,46 @@ class Engine:
 
     def _advance(self) -> None:
         """One step: admit, compute, choose, free what has ended, deliver."""
+        self._end_overdue()
         # New weights wait for what runs, and whoever waits for them.
         for job in () if self._updates else self._scheduler.admit():
-            self._clients[job.id].answer.admit(time.monotonic())
-        self._load = self._measure()
+            assert job.holding is not None
+            self._clients[job.id].answer.admit(time.monotonic(), job.holding.start)
         pieces = self._scheduler.plan()
+        self._load = self._measure()
+        if not pieces:
+            assert self._updates or not self._clients, "whoever waits fits into an empty engine"
+            return
         try:
-            draws = [self._clients[piece.job.id].draw() for piece in pieces if piece.chooses]
+            self._runner.copy(self._scheduler.take_copies())
+            draws = [
+                self._clients[piece.job.id].draw() for piece in pieces for _ in piece.positions
+            ]
+            started = time.monotonic()
             samples = self._runner.step(pieces, draws)
+            self._scheduler.finish(pieces, time.monotonic() - started)
         # Whatever goes wrong in there, the other requests and the engine go on.
         except Exception as error:
             logger.exception("a step failed; the requests in it end with an error")
             clients = [self._clients[piece.job.id] for piece in pieces]
             self._deliver([(client, _failure(client, error)) for client in clients])
             return
-        choosing = [self._clients[piece.job.id] for piece in pieces if piece.chooses]
+        choosing = [self._clients[piece.job.id] for piece in pieces if piece.positions]
         chosen = [_take(client, found) for client, found in zip(choosing, samples, strict=True)]
         self._deliver(list(zip(choosing, chosen, strict=True)))
+
+    def _end_overdue(self) -> None:
+        now = time.monotonic()
+        for client in [c for c in self._clients.values() if c.deadline <= now]:
+            self._end(client, "deadline")
+
+    def _end(self, client: _Client, reason: FinishReason) -> None:
+        self._deliver([(client, client.answer.end(reason, time.monotonic()))])
 
     def _deliver(self, outputs: Sequence[tuple[_Client, Output]]) -> None:
         for client, output in outputs:
             if output.finish_reason is not None:
-                self._release(client)
+                self._release(client, keep=output.finish_reason != "error")
         self._load = self._measure()
         for client, output in outputs:
             if output.finish_reason is not None:
@@ -308,14 +386,14 @@ class Engine:
             # A sink is not our code; one that fails must not take the others down.
             except Exception:
                 logger.exception("the sink of request %r failed; it is dropped", client.request.id)
-                self._release(client)
+                self._release(client, keep=True)
 
-    def _release(self, client: _Client) -> None:
-        """Free everything a request holds; once is enough."""
+    def _release(self, client: _Client, *, keep: bool) -> None:
+        """Free everything a request holds; once is enough. keep: what it computed is right."""
         if self._clients.get(client.request.id) is not client:
             return
         del self._clients[client.request.id]
-        self._scheduler.remove(client.job)
+        self._scheduler.remove(client.job, keep=keep)
         with self._lock:
             self._inside.remove(client.request.id)
 
@@ -328,6 +406,8 @@ class Engine:
                 self._enter(message)
             elif isinstance(message, _Update):
                 self._updates.append(message)
+            elif isinstance(message, _Task):
+                message.refuse(ConfigError("the engine was closed"))
         for update in self._updates:
             update.version.set_exception(ConfigError("the engine was closed; its weights are old"))
         now = time.monotonic()
@@ -338,9 +418,28 @@ class Engine:
         return Load(
             running=len(self._scheduler.running),
             waiting=len(self._scheduler.waiting),
-            free_slots=self._scheduler.memory.free_slots,
-            free_pages=self._scheduler.memory.free_pages,
+            free_slots=self._cache.free_slots,
+            free_pages=self._cache.free_pages,
+            cached_pages=self._cache.tree.num_pages,
+            snapshots=self._cache.tree.num_snapshots,
+            evicted_pages=self._cache.tree.evicted_pages,
+            evicted_snapshots=self._cache.tree.evicted_snapshots,
+            gave_way=self._scheduler.gave_way,
+            counts=replace(self._cache.counts),
         )
+
+
+def _resolve(done: Future[T], run: Callable[[], T]) -> None:
+    try:
+        done.set_result(run())
+    # Whoever waits is to have it, whatever it is.
+    except Exception as error:
+        done.set_exception(error)
+
+
+def snapshots_within(num_bytes: int, state_bytes: int) -> int:
+    """Snapshots of recurrent states that fit; 0 for a model without any state."""
+    return min(num_bytes // state_bytes, MOST_SNAPSHOTS) if state_bytes else 0
 
 
 def _take(client: _Client, chosen: Sample | None) -> Output:

@@ -5,12 +5,13 @@ itself; whether a request fits the model and the memory is the engine's to say (
 """
 
 from dataclasses import dataclass, field
-from math import isfinite
+from itertools import pairwise
+from math import inf, isfinite
 from typing import Literal
 
 from naga.config.base import ConfigError
 
-FinishReason = Literal["stop", "length", "cancelled", "error"]
+FinishReason = Literal["stop", "length", "cancelled", "deadline", "error"]
 
 
 class QueueFull(ConfigError):
@@ -61,6 +62,14 @@ class Request:
     """Plain completion: everything generated is content."""
     choice: int = 0
     """Which of several answers to the same prompt this is: each has its own noise."""
+    tenant: str = ""
+    """Whose it is: tenants share the engine fairly, and none sees what another has cached."""
+    priority: int = 0
+    """Higher ones go first, and take the place of lower ones that run."""
+    deadline_s: float | None = None
+    """Seconds after submit at which it ends as "deadline", with what it has by then."""
+    boundaries: tuple[int, ...] = ()
+    """Positions in the prompt, ascending, where messages end: worth keeping the state of."""
 
     def __post_init__(self) -> None:
         if not self.prompt:
@@ -69,6 +78,13 @@ class Request:
             raise ConfigError("a raw request has no thinking: set only one of raw and thinking")
         if not 0 <= self.choice < 2**63:
             raise ConfigError(f"choice must be a non-negative 64-bit integer, not {self.choice}")
+        if self.deadline_s is not None and not 0 < self.deadline_s < inf:
+            raise ConfigError(f"deadline_s must be above 0 and finite, not {self.deadline_s}")
+        if not -(2**31) <= self.priority < 2**31:
+            raise ConfigError(f"priority must be a 32-bit integer, not {self.priority}")
+        ends = (0, *self.boundaries, len(self.prompt) + 1)
+        if any(a >= b for a, b in pairwise(ends)):
+            raise ConfigError("boundaries must ascend within the prompt")
 
 
 @dataclass(frozen=True, kw_only=True)

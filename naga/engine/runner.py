@@ -1,15 +1,17 @@
 """Pieces of jobs -> one call of the model -> tokens. Owns the model and the pool of states.
 
-Assumes one caller thread. All pieces of a step go through one `model.choose` over flat tokens; a
-row's result depends on its own tokens alone (the model's promise), so who shares a step is free.
+Assumes one caller thread, which has it copy what the scheduler says before each step. All pieces of
+a step go through one `model.choose` over flat tokens; a row's result depends on its own tokens
+alone (the model's promise), so who shares a step is free.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 import torch
 
 from naga.engine.backend import RowModel
+from naga.engine.cache import Copies
 from naga.engine.scheduler import Piece
 from naga.model.account import account
 from naga.model.lm import HybridLM
@@ -31,8 +33,16 @@ class Runner:
         self._flops_per_token = account(model.config).flops_per_token
 
     @torch.inference_mode()
+    def copy(self, copies: Iterable[Copies]) -> None:
+        for each in copies:
+            if each.slot is not None:
+                self.pool.copy_slot(*each.slot)
+            if each.page is not None:
+                self.pool.copy_page(*each.page)
+
+    @torch.inference_mode()
     def step(self, pieces: Sequence[Piece], draws: Sequence[Draw]) -> list[Sample | None]:
-        """Compute every piece; a token for each that chooses, in their order, as `draws` say.
+        """Compute every piece; a token for each of their positions, in order, as `draws` say.
 
         None stands for logits that were not finite.
         """
@@ -46,8 +56,12 @@ class Runner:
             self._device,
         )
         tokens = [token for piece in pieces for token in piece.tokens]
-        ends = accumulate(len(piece.tokens) for piece in pieces)
-        rows = [end - 1 for end, piece in zip(ends, pieces, strict=True) if piece.chooses]
+        firsts = accumulate((len(piece.tokens) for piece in pieces), initial=0)
+        rows = [
+            first + position - piece.start - 1
+            for first, piece in zip(firsts, pieces, strict=False)
+            for position in piece.positions
+        ]
         return self._model.choose(tokens, batch, self.pool, rows, draws)
 
     def _choose_threads(self, tokens: int) -> None:

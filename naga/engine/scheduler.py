@@ -1,14 +1,26 @@
 """Which tokens of which request the next step computes. Plain Python: no torch, no tensors.
 
-First come, first served: a job is admitted when a slot and pages for its whole length are free, and
-nobody overtakes. Every step has one token of each decoding job and at most prefill_chunk prompt
-tokens, so that long prompts do not stop running answers. No priorities, fairness or preemption.
+Higher priorities first, then the tenant that has had the least, then first come. A job is taken in
+when a slot and pages for its tokens so far are free, and nobody of its order overtakes; it grows
+while it runs. Where pages or slots are short, the latest job of the lowest priority gives way: its
+state is kept if that can be, and it goes on from there later. Every step has one token of each
+decoding job and as many prompt tokens as `pace` lets it have, shared among the prompts that are
+being read. `copies` is what the caller must copy, in that order, before it computes.
 """
 
-from collections import deque
-from dataclasses import dataclass
+from bisect import bisect_right, insort
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from naga.engine.cache import Holding, Memory
+from naga.engine.cache import Cache, Copies, Holding
+from naga.engine.pace import Pace
+
+# Tokens beyond those it has for which a job gets pages at once.
+AHEAD = 256
+# Positions of a prompt with snapshots: so far apart at most, and boundaries at least.
+EVERY, APART = 1024, 256
+# So many tokens are computed again in one step: no snapshot for those.
+FEW = 32
 
 
 @dataclass(kw_only=True, eq=False)
@@ -21,9 +33,30 @@ class Job:
     prompt_len: int
     max_len: int
     """Positions it may come to need: prompt + max_tokens."""
+    tenant: str = ""
+    priority: int = 0
+    boundaries: tuple[int, ...] = ()
+    """Positions in the prompt at which another conversation may go on differently."""
+    scores_prompt: bool = False
+    """Log-probabilities of the prompt's own tokens are wanted: all of it is computed."""
     done: int = 0
     """Tokens handed to the model."""
     holding: Holding | None = None
+    plants: list[int] = field(default_factory=list)
+    """Positions at which its state is to be kept, ascending."""
+    gave_way: bool = False
+    """It then gets pages for its whole length at once, so that it comes to its end."""
+    number: int = 0
+
+    @property
+    def reading(self) -> bool:
+        """Not yet at its next token."""
+        return len(self.tokens) - self.done > 1 or not self.done
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The least gives way first."""
+        return (self.priority, -self.number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,62 +70,219 @@ class Piece:
     slot: int
     pages: tuple[int, ...]
     """The job's KV pages up to the last of them."""
-    chooses: bool
-    """These are the last known tokens: the model's answer to them is the next token."""
+    positions: tuple[int, ...]
+    """Whose tokens are asked of the model: each follows the token before it in this piece."""
 
 
 class Scheduler:
-    def __init__(self, memory: Memory, *, prefill_chunk: int) -> None:
-        self.memory = memory
-        self.waiting: deque[Job] = deque()
+    def __init__(self, cache: Cache, pace: Pace) -> None:
+        self.cache = cache
+        self.gave_way = 0
         self.running: list[Job] = []
-        self._prefill_chunk = prefill_chunk
+        self.waiting: list[Job] = []
+        self._pace = pace
+        self._copies: list[Copies] = []
+        self._served: dict[str, float] = {}
+        self._number = 0
 
     def add(self, job: Job) -> None:
+        self._number += 1
+        job.number = self._number
+        self._enter_tenant(job.tenant)
         self.waiting.append(job)
 
+    def take_copies(self) -> list[Copies]:
+        """What has come together since the last call."""
+        copies, self._copies = self._copies, []
+        return copies
+
+    # ---- taking in
+
     def admit(self) -> list[Job]:
-        """Start waiting jobs, oldest first, while memory lasts; returns those just started."""
+        """Start waiting jobs while memory lasts; returns those just started."""
         admitted = []
-        while self.waiting:
-            holding = self.memory.reserve(self.waiting[0].max_len)
-            if holding is None:
+        for job in sorted(self.waiting, key=self._order):
+            if self._waits_for_another(job):
+                continue
+            if not self._take_in(job):
                 break
-            job = self.waiting.popleft()
-            job.holding = holding
+            self.waiting.remove(job)
+            self.running.append(job)
             admitted.append(job)
-        self.running += admitted
         return admitted
+
+    def _order(self, job: Job) -> tuple[int, float, int]:
+        return (-job.priority, self._served[job.tenant], job.number)
+
+    def _take_in(self, job: Job) -> bool:
+        length = job.max_len if job.gave_way else min(job.max_len, len(job.tokens) + AHEAD)
+        while True:
+            holding = self.cache.take_in(
+                job.tokens, job.tenant, length, use_known=not job.scores_prompt
+            )
+            if holding is not None:
+                break
+            lower = [other for other in self.running if other.priority < job.priority]
+            if not lower:
+                return False
+            self._give_way(min(lower, key=lambda other: other.rank))
+        job.holding, job.done = holding, holding.start
+        job.plants = list(_plants(job, holding))
+        self._copies.append(holding.copies)
+        return True
+
+    def _waits_for_another(self, job: Job) -> bool:
+        """Whether somebody is just reading what this one begins with; it will then be known."""
+        for other in self.running:
+            if not other.reading or other.tenant != job.tenant or job.scores_prompt:
+                continue
+            shared = min(_common(other.tokens, job.tokens), len(job.tokens) - 1)
+            if any(other.done < position <= shared for position in other.plants):
+                return True
+            if shared >= other.done + self.cache.page_size:
+                insort(other.plants, shared)
+                return True
+        return False
+
+    # ---- planning
 
     def plan(self) -> list[Piece]:
         """The next step's pieces, counted as done; at least one if any job runs."""
-        budget = self._prefill_chunk
-        pieces = []
-        for job in self.running:
-            count = len(job.tokens) - job.done
-            if job.done < job.prompt_len:
-                count = min(count, budget)
-                budget -= count
-            if count:
-                pieces.append(self._advance(job, count))
-        return pieces
+        decoding = [job for job in self.running if not job.reading]
+        reading = sorted(
+            (job for job in self.running if job.reading), key=lambda job: len(job.tokens) - job.done
+        )
+        budget, pieces = self._pace.budget(len(decoding)), list[Piece]()
+        for job in decoding:
+            pieces += self._piece(job, 1, pieces)
+        for index, job in enumerate(reading):
+            if job.holding is None:
+                continue
+            share = max(budget // (len(reading) - index), 1)
+            new = list(self._piece(job, share, pieces))
+            budget -= sum(len(piece.tokens) for piece in new)
+            pieces += new
+        return [piece for piece in pieces if piece.job.holding is not None]
 
-    def remove(self, job: Job) -> None:
-        """Forget a job, waiting or running; its memory is free at once."""
+    def _piece(self, job: Job, most: int, planned: Sequence[Piece]) -> Iterator[Piece]:
+        """None if it had to give way."""
+        if job.holding is None:
+            return
+        end = min(len(job.tokens), job.done + most)
+        later = bisect_right(job.plants, job.done)
+        if later < len(job.plants):
+            end = min(end, job.plants[later])
+        if not self._grow(job, end, planned):
+            return
+        start, job.done = job.done, end
+        self._served[job.tenant] += end - start
+        first = start + 1 if job.scores_prompt else len(job.tokens)
+        yield Piece(
+            job=job,
+            tokens=tuple(job.tokens[start:end]),
+            start=start,
+            slot=job.holding.slot,
+            pages=tuple(job.holding.pages[: self.cache.pages_for(end)]),
+            positions=tuple(range(first, end + 1)),
+        )
+
+    def _grow(self, job: Job, length: int, planned: Sequence[Piece]) -> bool:
+        """Pages for `length` tokens, whoever has to give way; False if it is the job itself."""
+        assert job.holding is not None
+        while not self.cache.grow(job.holding, length):
+            victim = min(self.running, key=lambda other: other.rank)
+            for piece in planned:
+                if piece.job is victim:
+                    # Its piece will not be computed.
+                    victim.done = piece.start
+            self._give_way(victim)
+            if victim is job:
+                return False
+        return True
+
+    def _give_way(self, job: Job) -> None:
+        self.gave_way += 1
+        self._let_go(job, keep=True)
+        self.running.remove(job)
+        job.gave_way, job.done = True, 0
+        self.waiting.append(job)
+
+    # ---- afterwards
+
+    def finish(self, pieces: Sequence[Piece], seconds: float) -> None:
+        """A step has computed these: what it made is shared, and kept where that was wished."""
+        for piece in pieces:
+            job, holding = piece.job, piece.job.holding
+            assert holding is not None
+            self.cache.advance(holding, job.tokens, job.done)
+            if job.done in job.plants:
+                self._plant(job)
+        prompt = sum(len(piece.tokens) for piece in pieces if len(piece.tokens) > 1)
+        decoding = sum(1 for piece in pieces if len(piece.tokens) == 1)
+        self._pace.observe(decoding, prompt, seconds)
+
+    def remove(self, job: Job, *, keep: bool) -> None:
+        """Forget a job, waiting or running; its memory is free at once.
+
+        keep: its state is right, and somebody may go on from there.
+        """
         if job.holding is None:
             self.waiting.remove(job)
             return
+        self._let_go(job, keep=keep)
         self.running.remove(job)
-        self.memory.release(job.holding)
 
-    def _advance(self, job: Job, count: int) -> Piece:
-        assert job.holding is not None, "a running job holds memory"
-        start, job.done = job.done, job.done + count
-        return Piece(
-            job=job,
-            tokens=tuple(job.tokens[start : job.done]),
-            start=start,
-            slot=job.holding.slot,
-            pages=job.holding.pages[: self.memory.pages_for(job.done)],
-            chooses=job.done == len(job.tokens),
-        )
+    def _let_go(self, job: Job, *, keep: bool) -> None:
+        assert job.holding is not None
+        holding, job.holding = job.holding, None
+        if keep and job.done > holding.start:
+            self.cache.advance(holding, job.tokens, job.done)
+            self._plant_at(job, holding)
+        self.cache.release(holding)
+
+    def _plant(self, job: Job) -> None:
+        assert job.holding is not None
+        self._plant_at(job, job.holding)
+
+    def _plant_at(self, job: Job, holding: Holding) -> None:
+        slot = self.cache.plant(holding, job.tokens, job.done)
+        if slot is not None:
+            self._copies.append(Copies(slot=(holding.slot, slot)))
+
+    def _enter_tenant(self, tenant: str) -> None:
+        """Whoever comes new or comes back has had as much as the least of those who are here."""
+        here = {job.tenant for job in (*self.waiting, *self.running)}
+        if tenant in here:
+            return
+        least = min((self._served[name] for name in here), default=0.0)
+        before = self._served.get(tenant, 0.0)
+        self._served = {name: self._served[name] for name in here}
+        self._served[tenant] = max(before, least)
+
+
+def _plants(job: Job, holding: Holding) -> Iterator[int]:
+    """Where the state is to be kept while the prompt is read, ascending."""
+    last = job.prompt_len if job.boundaries else job.prompt_len - 1
+    wished = {position for position in job.boundaries if position < last}
+    # Where this prompt leaves what another had: a third may do so too.
+    left = {holding.known} if holding.known >= holding.start + FEW else set[int]()
+    always = {max(job.boundaries, default=last), last} | left
+    before = holding.start
+    for position in sorted(wished | always | {*range(EVERY, last, EVERY)}):
+        if holding.start < position <= last and (position - before >= APART or position in always):
+            yield position
+            before = position
+
+
+def _common(a: list[int], b: list[int]) -> int:
+    """Length of the longest beginning that both have."""
+    least, most = 0, min(len(a), len(b))
+    if a[:16] != b[:16]:
+        return 0
+    while least < most:
+        middle = (least + most + 1) // 2
+        if a[least:middle] == b[least:middle]:
+            least = middle
+        else:
+            most = middle - 1
+    return least

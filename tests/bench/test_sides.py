@@ -127,12 +127,12 @@ def test_the_engine_stands_still_between_two_windows(
 def test_sequences_whose_prompts_take_several_steps_start_together(
     ours: EngineSequences, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ours._engine._scheduler, "_prefill_chunk", 12)
+    monkeypatch.setattr(ours._engine._scheduler._pace, "_chunk", 12)
     watched = Watched(monkeypatch)
     ours.start(TOKENS.tolist(), 4)
-    assert watched.counts == [3, 2, 1]
+    assert watched.counts == [1, 1, 1]
     ours.advance(2)
-    assert watched.counts == [5, 4, 3]
+    assert watched.counts == [3, 3, 3]
     ours.stop()
 
 

@@ -109,14 +109,16 @@ def test_a_broken_character_at_the_end_is_given_out(tokenizer: Tokenizer) -> Non
 
 def test_the_last_output_counts_and_times(tokenizer: Tokenizer) -> None:
     replies = Replies(tokenizer, thinking=True)
-    replies.answer.admit(11.0)
+    replies.answer.admit(11.0, 2)
+    # After giving way: told once.
+    replies.answer.admit(12.0, 5)
     replies.feed("a", now=12.0)
     replies.feed(END_THINK, now=13.0)
     replies.feed("b", now=14.0)
     last = replies.feed(END, now=15.0)
     assert last.usage is not None and last.timings is not None
     assert (last.usage.prompt_tokens, last.usage.completion_tokens) == (3, 4)
-    assert (last.usage.reasoning_tokens, last.usage.cached_tokens) == (2, 0)
+    assert (last.usage.reasoning_tokens, last.usage.cached_tokens) == (2, 2)
     assert (last.timings.queue_s, last.timings.first_token_s) == (1.0, 2.0)
     assert last.timings.decode_tokens_per_s == 1.0
 

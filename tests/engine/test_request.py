@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from naga.config.base import ConfigError
-from naga.engine.cache import Memory, check_fits
+from naga.engine.cache import Cache, check_fits
 from naga.engine.request import Request, SamplingParams
 from naga.model.lm import HybridLM
 
@@ -40,27 +40,27 @@ def test_thinking_in_a_raw_request_is_refused() -> None:
 
 def test_what_exceeds_the_context_is_refused_with_the_counts(small_model: HybridLM) -> None:
     config = small_model.config
-    memory = Memory(num_slots=1, num_pages=100, page_size=16)
+    cache = Cache(num_slots=1, num_pages=100, page_size=16)
     request = Request(id="a", prompt=(1,) * 390, sampling=SamplingParams(max_tokens=10))
-    check_fits(request, config, memory)
+    check_fits(request, config, cache)
     with pytest.raises(
         ConfigError, match=r"390 prompt tokens \+ 11 max_tokens = 401 .* 400 tokens"
     ):
-        check_fits(replace(request, sampling=SamplingParams(max_tokens=11)), config, memory)
+        check_fits(replace(request, sampling=SamplingParams(max_tokens=11)), config, cache)
 
 
 def test_what_exceeds_the_memory_is_refused_with_the_counts(small_model: HybridLM) -> None:
     config = small_model.config
-    memory = Memory(num_slots=1, num_pages=3, page_size=16)
+    cache = Cache(num_slots=1, num_pages=3, page_size=16)
     request = Request(id="a", prompt=(1,) * 40, sampling=SamplingParams(max_tokens=8))
-    check_fits(request, config, memory)
+    check_fits(request, config, cache)
     with pytest.raises(ConfigError, match=r"40 prompt tokens \+ 9 max_tokens = 49 .* 48 tokens"):
-        check_fits(replace(request, sampling=SamplingParams(max_tokens=9)), config, memory)
+        check_fits(replace(request, sampling=SamplingParams(max_tokens=9)), config, cache)
 
 
 def test_a_token_outside_the_vocabulary_is_refused(small_model: HybridLM) -> None:
-    memory = Memory(num_slots=1, num_pages=3, page_size=16)
+    cache = Cache(num_slots=1, num_pages=3, page_size=16)
     for token in (-1, 300):
         request = Request(id="a", prompt=(5, token), sampling=SamplingParams(max_tokens=8))
         with pytest.raises(ConfigError, match=f"token {token} .* 300"):
-            check_fits(request, small_model.config, memory)
+            check_fits(request, small_model.config, cache)

@@ -20,7 +20,7 @@ from naga.config.quantisation import Quantisation
 pytestmark = pytest.mark.slow
 
 CONFIG = ModelConfig(
-    pattern="ME" * 10 + "*E",
+    pattern="ME" * 14 + "*E",
     vocab_size=8192,
     hidden_dim=1024,
     max_positions=512,

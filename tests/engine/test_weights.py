@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 import torch
 from engine.conftest import CONFIGS, make_model
-from engine.test_engine import Client, OpenEngine, facts, idle, request_of
+from engine.test_engine import Client, OpenEngine, facts, is_idle, request_of
 from torch import Tensor
 
 from naga.config.base import ConfigError
@@ -108,7 +108,7 @@ def test_who_runs_finishes_with_the_old_weights_and_who_waits_begins_with_the_ne
     replies = [client.wait() for client in (running, waiting, late)]
     assert [reply.weights_version for reply in replies] == [0, 1, 1]
     assert [facts(reply) for reply in replies] == [alone, renewed, renewed]
-    assert engine.load == idle(engine)
+    assert is_idle(engine)
 
 
 def bad(change: Callable[[dict[str, Tensor]], object]) -> Iterator[tuple[str, Tensor]]:
