@@ -288,7 +288,7 @@ def test_a_full_disk_leaves_the_former_state_and_no_rubbish(
         return one
 
     monkeypatch.setattr(state_folder, "write_stream", filling(state_folder.write_stream))
-    monkeypatch.setattr(state_folder, "_seal", filling(state_folder._seal))
+    monkeypatch.setattr(state_folder, "seal", filling(state_folder.seal))
     with pytest.raises(StateError, match=r"X\.state: cannot be written: No space left on device"):
         write_state(path, IDENTITY, make_state(IDENTITY, seed=1), [make_document()])
     monkeypatch.undo()

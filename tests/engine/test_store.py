@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from engine.saved_states import is_same, make_identity, make_state
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from naga.engine.saved import StateError
-from naga.engine.state_folder import folder_bytes
+from naga.engine.sealed import folder_bytes
 from naga.engine.store import StateStore
 
 IDENTITY = make_identity()
@@ -94,6 +94,7 @@ def test_a_damaged_or_strange_state_is_refused_and_can_be_removed(tmp_path: Path
     assert store.list() == ()
 
 
+@settings(max_examples=30)
 @given(st.lists(st.text(string.printable + "甲\0", min_size=1, max_size=20), max_size=4))
 def test_names_are_kept_apart_and_lead_nowhere(
     tmp_path_factory: pytest.TempPathFactory, chosen: list[str]
