@@ -358,11 +358,13 @@ def evaluate(
         return _print_perplexity(model, perplexity, config, window, as_json)
     if window is not None:
         raise ConfigError("--window is for --perplexity: name a text with it")
+    from naga.bench.report import make_room
     from naga.engine.chat import open_engine
     from naga.eval import engine_answerer, evaluate, write_samples
     from naga.tasks import SCORED, make_tasks
     from naga.train.progress import counter
 
+    make_room(samples)
     names = [name.strip() for name in tasks.split(",") if name.strip()] or list(SCORED)
     made = make_tasks(names, _read_texts(documents))
     sampling = _sampling(0.0, 1.0, 0, max_tokens)

@@ -30,6 +30,9 @@ class EngineConfig(Config):
     """Memory for snapshots of recurrent states, from which known prompts go on; 0 keeps none."""
     kv: Literal["int8"] | None = None
     """What keys and values are held in, None being dtype; int8 takes half of bfloat16's memory."""
+    draft_tokens: int = Field(8, ge=0, le=16)
+    """Tokens to guess ahead at most, from where the last ones stood before, and to check together:
+    the same answer sooner where it repeats the prompt. 0 never guesses."""
     prefill_chunk: int = Field(512, gt=0)
     """Prompt tokens one step may process, so that running requests keep generating."""
 
