@@ -287,8 +287,8 @@ def _views(table: _Table, buffer: Tensor) -> dict[str, Tensor]:
 
 
 def _assemble(identity: Identity, manifest: Manifest, tensors: Mapping[str, Tensor]) -> SavedState:
-    if "keys" not in tensors:
-        tensors = {**tensors, **_no_attention(identity, manifest.num_tokens)}
+    # Of a model without attention.
+    nothing = torch.empty((0, manifest.num_tokens, 0, 0), dtype=identity.kv_dtype)
     snapshots = (
         SavedSnapshot(
             position=position, ssm=tensors[f"{index}.ssm"], conv=tensors[f"{index}.conv"]
@@ -297,20 +297,13 @@ def _assemble(identity: Identity, manifest: Manifest, tensors: Mapping[str, Tens
     )
     return SavedState(
         tokens=tuple(tensors["tokens"].tolist()),
-        keys=tensors["keys"],
-        values=tensors["values"],
+        keys=tensors.get("keys", nothing),
+        values=tensors.get("values", nothing),
         key_scales=tensors.get("keys.scales"),
         value_scales=tensors.get("values.scales"),
         snapshots=tuple(snapshots),
     )
 
-
-def _no_attention(identity: Identity, num_tokens: int) -> dict[str, Tensor]:
-    """Keys and values of a model that has none."""
-    held = {"": torch.empty((0, num_tokens, 0, 0), dtype=identity.kv_dtype)}
-    if identity.kv_dtype is torch.int8:
-        held[".scales"] = torch.empty((0, num_tokens, 0))
-    return {f"{name}{end}": held[end] for name in ("keys", "values") for end in held}
 
 
 def _check_room(path: Path, needed: int) -> None:

@@ -131,7 +131,9 @@ def late_bar(
     try:
         yield advance
     finally:
-        bar.stop()
+        # One that never showed would leave an empty line.
+        if bar.live.is_started:
+            bar.stop()
 
 
 class RateColumn(ProgressColumn):
