@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data.make_documents import make_pdf
 
 import naga as package
 from naga import cli
@@ -130,6 +131,18 @@ def test_people_see_answer_place_and_cache(naga: Run, state: Path) -> None:
     place = f"— contract.txt, page 页 1, characters 字符 {start}–{start + len(ANSWER)}"
     assert result.out == f"{ANSWER}\n  “{ANSWER}” {place}\n"
     assert "cached 已缓存" in result.err and "first token 首词元" in result.err
+
+
+def test_a_pdf_is_read_and_its_pages_are_told(naga: Run, tmp_path: Path) -> None:
+    first, second = LEASE.split(". ", 2)[:2]
+    pdf, state = tmp_path / "contract.pdf", tmp_path / "pdf.state"
+    pdf.write_bytes(make_pdf([[f"{first}."], [f"{second}."]]))
+    assert naga("read", pdf, "--model", MINI, "--out", state).code == 0
+    pdf.unlink()
+    found = ask(naga, state)
+    (quote,) = found["quotes"]
+    assert found["text"] == quote["text"] == ANSWER and quote["page"] == 2
+    assert found["cached_tokens"] > 0
 
 
 def test_what_stands_in_the_way_is_told_before_reading(naga: Run, tmp_path: Path) -> None:
