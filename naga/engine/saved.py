@@ -137,7 +137,7 @@ def named_tensors(state: SavedState) -> Iterator[tuple[str, Tensor]]:
     for name, tensor, scales in pairs:
         if tensor.numel():
             yield name, tensor
-        if scales is not None:
+        if scales is not None and scales.numel():
             yield f"{name}.scales", scales
     for index, snapshot in enumerate(state.snapshots):
         yield f"{index}.ssm", snapshot.ssm

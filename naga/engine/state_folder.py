@@ -20,7 +20,7 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -34,8 +34,20 @@ from naga.checkpoint.stream import Entry, header, write_stream
 from naga.config.base import Config
 from naga.config.load import describe
 from naga.data.documents import Document
-from naga.disk import new_folder, standing
+from naga.disk import new_folder
 from naga.engine.memory import read_memory, size
+from naga.engine.sealed import (
+    Digest,
+    FileFacts,
+    SealedFolder,
+    facts_of,
+    folder_bytes,
+    naming,
+    read_sealed,
+    read_verified,
+    seal,
+    seal_of,
+)
 from naga.engine.saved import (
     Form,
     Identity,
@@ -48,13 +60,10 @@ from naga.engine.saved import (
     named_tensors,
 )
 
-VERSION = 1
 MANIFEST, DOCUMENTS = "manifest.json", "documents.json"
 STATES, KEYS, VALUES = "states.safetensors", "keys.safetensors", "values.safetensors"
 MANIFEST_BYTES = 1 << 20
 DOCUMENTS_BYTES = 512 << 20
-SEAL_BYTES = 200
-PIECE_BYTES = 4 << 20
 # Below this a look at the system's memory, or a thread, costs more than it gives.
 LARGE_BYTES = 32 << 20
 WRONG_MODEL = {
@@ -64,15 +73,6 @@ WRONG_MODEL = {
     "config": "another model config",
     "numerics": "other numerics",
 }
-
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class FileFacts(Config):
-    name: str
-    num_bytes: int = Field(ge=0)
-    sha256: Digest
-
 
 class Marks(Config):
     """Identity.marks of the model that the state is of."""
@@ -87,7 +87,7 @@ class Marks(Config):
 class Manifest(Config):
     format: Literal["naga-state"]
     version: Literal[1]
-    """VERSION."""
+    """Of what this module writes."""
     identity: Marks
     num_tokens: int
     positions: tuple[int, ...]
@@ -106,32 +106,41 @@ def write_state(
     `documents`: whatever `state.tokens` were made of, to be kept beside them. StateError, and the
     older state stays, if `path` is something else, is being written, or there is no room.
     """
-    with _naming(path, "cannot be written"):
+    check_place(path)
+    with naming(path, "cannot be written"):
         check_state(identity, state)
         tables = _tables(identity, len(state.tokens), len(state.snapshots))
         tokens = torch.tensor(state.tokens, dtype=torch.int32)
         tensors = {"tokens": tokens, **dict(named_tensors(state))}
-        _check_place(path, sum(table.num_bytes for table in tables))
+        _check_room(path, sum(table.num_bytes for table in tables))
         with new_folder(path) as folder:
             for table in tables:
                 write_stream(folder / table.name, table.entries(tensors), {})
             if documents:
-                _seal(folder, DOCUMENTS, _adapter().dump_json(tuple(documents)))
+                seal(folder, DOCUMENTS, _adapter().dump_json(tuple(documents)))
             manifest = Manifest(
                 format="naga-state",
-                version=VERSION,
+                version=1,
                 identity=Marks(**identity.marks()),
                 num_tokens=len(state.tokens),
                 positions=tuple(snapshot.position for snapshot in state.snapshots),
-                files=tuple(_facts(file) for file in sorted(folder.iterdir())),
+                files=tuple(facts_of(file) for file in sorted(folder.iterdir())),
             )
-            _seal(folder, MANIFEST, manifest.model_dump_json(indent=1).encode())
+            seal(folder, MANIFEST, manifest.model_dump_json(indent=1).encode())
         return folder_bytes(path)
+
+
+def check_place(path: Path) -> None:
+    """StateError if `path` is something else than a state, or cannot be one."""
+    if path.exists() and not (path / MANIFEST).is_file():
+        raise StateError(f"{path}: there is something else of this name; name another")
+    if not path.name or not path.parent.is_dir():
+        raise StateError(f"{path}: no such folder to write into")
 
 
 def read_state(path: Path, identity: Identity) -> SavedState:
     """The state that write_state wrote; StateError, with the reason, if it is not whole and ours."""
-    with _naming(path, "cannot be read"), _Folder(path) as folder:
+    with naming(path, "cannot be read"), SealedFolder(path) as folder:
         manifest = _manifest(folder)
         _check_identity(manifest, identity)
         check_positions(identity.config, manifest.num_tokens, manifest.positions)
@@ -139,7 +148,7 @@ def read_state(path: Path, identity: Identity) -> SavedState:
         _check_files(manifest, tables)
         tensors = _read_tables(folder, manifest, tables)
         if kept := manifest.find(DOCUMENTS):
-            _read_sealed(folder, DOCUMENTS, DOCUMENTS_BYTES, kept)
+            read_sealed(folder, DOCUMENTS, DOCUMENTS_BYTES, kept)
         state = _assemble(identity, manifest, tensors)
         check_state(identity, state)
         return state
@@ -150,11 +159,11 @@ def read_documents(path: Path) -> tuple[Document, ...]:
 
     StateError if it is damaged or there is none.
     """
-    with _naming(path, "cannot be read"), _Folder(path) as folder:
+    with naming(path, "cannot be read"), SealedFolder(path) as folder:
         kept = None
         with suppress(StateError):
             kept = _manifest(folder).find(DOCUMENTS)
-        text = _read_sealed(folder, DOCUMENTS, DOCUMENTS_BYTES, kept)
+        text = read_sealed(folder, DOCUMENTS, DOCUMENTS_BYTES, kept)
         try:
             documents = _adapter().validate_json(text)
         except ValidationError as error:
@@ -166,13 +175,8 @@ def read_documents(path: Path) -> tuple[Document, ...]:
 
 def read_manifest(path: Path) -> Manifest:
     """What a state folder says of itself; its seal is verified, its files are not."""
-    with _naming(path, "cannot be read"), _Folder(path) as folder:
+    with naming(path, "cannot be read"), SealedFolder(path) as folder:
         return _manifest(folder)
-
-
-def folder_bytes(path: Path) -> int:
-    """What the files of a folder take."""
-    return sum(file.lstat().st_size for file in path.iterdir())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,38 +214,8 @@ def _tables(identity: Identity, num_tokens: int, num_snapshots: int) -> list[_Ta
     return [_Table(name=name, forms=tuple(found)) for name, found in held.items() if found]
 
 
-class _Folder:
-    """A state's folder while it is read: what is opened in it is a plain file, never a link."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._handle = os.open(standing(path), os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            raise StateError("no such state; naga read makes one") from None
-        except NotADirectoryError:
-            raise StateError("a state is a folder, this is a file") from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._handle)
-
-    def open(self, name: str) -> io.FileIO:
-        # Without O_NONBLOCK a pipe would wait for a writer.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            file = io.FileIO(os.open(name, flags, dir_fd=self._handle))
-        except FileNotFoundError:
-            raise StateError(f"{name} is missing") from None
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
-            raise StateError(f"{name} is no plain file")
-        return file
-
-
-def _manifest(folder: _Folder) -> Manifest:
-    text = _read_sealed(folder, MANIFEST, MANIFEST_BYTES)
+def _manifest(folder: SealedFolder) -> Manifest:
+    text = read_sealed(folder, MANIFEST, MANIFEST_BYTES)
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
@@ -260,7 +234,7 @@ def _check_files(manifest: Manifest, tables: Sequence[_Table]) -> None:
     """The manifest lists the files that such a state has, of the sizes that it needs."""
     names = [file.name for file in manifest.files]
     needed = sorted(table.name for table in tables)
-    allowed = (needed, sorted([*needed, DOCUMENTS, _seal_of(DOCUMENTS)]))
+    allowed = (needed, sorted([*needed, DOCUMENTS, seal_of(DOCUMENTS)]))
     if names not in allowed:
         raise StateError(f"{MANIFEST}: lists other files than {', '.join(needed)}")
     for table in tables:
@@ -277,38 +251,23 @@ def _check_files(manifest: Manifest, tables: Sequence[_Table]) -> None:
 
 
 def _read_tables(
-    folder: _Folder, manifest: Manifest, tables: Sequence[_Table]
+    folder: SealedFolder, manifest: Manifest, tables: Sequence[_Table]
 ) -> dict[str, Tensor]:
-    def read(table: _Table) -> dict[str, Tensor]:
-        facts = manifest.find(table.name)
-        assert facts is not None
-        return _views(table, _read_verified(folder, facts))
-
-    large = sum(table.num_bytes for table in tables) > LARGE_BYTES
-    with ThreadPoolExecutor(max_workers=len(tables)) as pool:
-        found = (pool.map if large else map)(read, tables)
-        return {name: tensor for tensors in found for name, tensor in tensors.items()}
-
-
-def _read_verified(folder: _Folder, facts: FileFacts) -> Tensor:
-    """The bytes of a file as uint8, once they have proved to be those that were written."""
-    with folder.open(facts.name) as file:
-        found = os.fstat(file.fileno()).st_size
-        if found != facts.num_bytes:
-            raise StateError(f"{facts.name} has {found} bytes, {facts.num_bytes} were written")
-        buffer = torch.empty(found, dtype=torch.uint8)
-        target, digest = buffer.numpy().data, hashlib.sha256()
-        first = 0
-        while first < found:
-            count = file.readinto(target[first : first + PIECE_BYTES])
-            if not count:
-                raise StateError(f"{facts.name} ends after {first} of {found} bytes")
-            # While the piece is in the processor's cache.
-            digest.update(target[first : first + count])
-            first += count
-    if digest.hexdigest() != facts.sha256:
-        raise StateError(f"{facts.name} is damaged: its SHA-256 is not that of what was written")
-    return buffer
+    """Every tensor, verified. No memory is taken before all files have their sizes."""
+    with ExitStack() as stack:
+        files = []
+        for table in tables:
+            facts = manifest.find(table.name)
+            assert facts is not None
+            file = stack.enter_context(folder.open(table.name))
+            found = os.fstat(file.fileno()).st_size
+            if found != facts.num_bytes:
+                raise StateError(f"{facts.name} has {found} bytes, {facts.num_bytes} were written")
+            files.append((table, facts, file))
+        pool = stack.enter_context(ThreadPoolExecutor(max_workers=len(tables)))
+        large = sum(table.num_bytes for table in tables) > LARGE_BYTES
+        views = (pool.map if large else map)(lambda each: _views(each[0], read_verified(*each[1:])), files)
+        return {name: tensor for tensors in views for name, tensor in tensors.items()}
 
 
 def _views(table: _Table, buffer: Tensor) -> dict[str, Tensor]:
@@ -328,6 +287,7 @@ def _views(table: _Table, buffer: Tensor) -> dict[str, Tensor]:
 
 
 def _assemble(identity: Identity, manifest: Manifest, tensors: Mapping[str, Tensor]) -> SavedState:
+    # Of a model without attention.
     nothing = torch.empty((0, manifest.num_tokens, 0, 0), dtype=identity.kv_dtype)
     snapshots = (
         SavedSnapshot(
@@ -345,49 +305,8 @@ def _assemble(identity: Identity, manifest: Manifest, tensors: Mapping[str, Tens
     )
 
 
-def _seal(folder: Path, name: str, text: bytes) -> None:
-    """Write a file and, beside it, the checksum that `sha256sum -c` reads."""
-    (folder / name).write_bytes(text)
-    (folder / _seal_of(name)).write_bytes(_seal_text(name, text))
 
-
-def _read_sealed(
-    folder: _Folder, name: str, most: int, facts: FileFacts | None = None
-) -> bytes:
-    """A file with its checksum beside it and, where `facts` are known, by those too."""
-    seal = _read_small(folder, _seal_of(name), SEAL_BYTES)
-    text = _read_small(folder, name, most)
-    if seal != _seal_text(name, text) or (facts and seal[:64].decode() != facts.sha256):
-        raise StateError(f"{name} is damaged: its SHA-256 is not that of what was written")
-    return text
-
-
-def _read_small(folder: _Folder, name: str, most: int) -> bytes:
-    with folder.open(name) as file:
-        found = os.fstat(file.fileno()).st_size
-        if found > most:
-            raise StateError(f"{name} has {found} bytes; at most {most} are read")
-        with io.BufferedReader(file) as reader:
-            return reader.read(most)
-
-
-def _seal_of(name: str) -> str:
-    return f"{name}.sha256"
-
-
-def _seal_text(name: str, text: bytes) -> bytes:
-    return f"{hashlib.sha256(text).hexdigest()}  {name}\n".encode()
-
-
-def _facts(file: Path) -> FileFacts:
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return FileFacts(name=file.name, num_bytes=file.stat().st_size, sha256=digest)
-
-
-def _check_place(path: Path, needed: int) -> None:
-    if path.exists() and not (path / MANIFEST).is_file():
-        raise StateError("there is something else of this name; name another")
+def _check_room(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise StateError(f"needs {size(needed)}, {size(free)} are free")
@@ -405,16 +324,3 @@ def _check_pages(document: Document) -> None:
         raise StateError(f"{DOCUMENTS}: the pages of a document are not those of its text")
 
 
-@contextmanager
-def _naming(path: Path, fault: str) -> Iterator[None]:
-    """Whatever goes wrong inside is one line that begins with `path`."""
-    try:
-        yield
-    except StateError as reason:
-        raise StateError(f"{path}: {reason}") from None
-    except BlockingIOError:
-        raise StateError(f"{path}: {fault}: another process is writing it") from None
-    except OSError as error:
-        link = error.errno == errno.ELOOP
-        reason = "a link in it, which is never followed" if link else error.strerror
-        raise StateError(f"{path}: {fault}: {reason}") from None

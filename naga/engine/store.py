@@ -20,7 +20,8 @@ from naga.data.documents import Document
 from naga.disk import remove_folder, standing, tidy
 from naga.engine.memory import size
 from naga.engine.saved import Identity, SavedState, StateError
-from naga.engine.state_folder import folder_bytes, read_manifest, read_state, write_state
+from naga.engine.sealed import folder_bytes
+from naga.engine.state_folder import read_manifest, read_state, write_state
 
 ENDING = ".state"
 LOCK_FILE = "lock"
