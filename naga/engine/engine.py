@@ -269,6 +269,10 @@ class Engine:
         """Drop all that is cached but what running requests use; not to be called by a sink."""
         self._between_steps(self._cache.tree.clear)
 
+    def known(self, tokens: Sequence[int], tenant: str = "") -> int:
+        """How many of `tokens` would not be computed again; not to be called by a sink."""
+        return self._between_steps(lambda: self._cache.tree.match(tokens, tenant).position)
+
     def export(self, tokens: Sequence[int], tenant: str = "") -> SavedState | None:
         """A copy of the longest known beginning of `tokens`; None if nothing of them is known.
 

@@ -14,9 +14,10 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, final
@@ -31,10 +32,14 @@ from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig, ServerConfig
 from naga.data.chat import message_ends, render_prompt
 from naga.data.tokenizer import Tokenizer
+from naga.disk import state_home
 from naga.engine.chat import open_engine
 from naga.engine.engine import Engine
+from naga.engine.identity import identify
+from naga.engine.keeper import Keeper
 from naga.engine.request import QueueFull, SamplingParams
 from naga.engine.request import Request as EngineRequest
+from naga.engine.store import StateStore
 from naga.server.connection import EventStream, read_body, while_connected
 from naga.server.metrics import MEDIA_TYPE, exposition
 from naga.server.page import load_page
@@ -54,13 +59,20 @@ Json = dict[str, Any]
 DEFAULT_TEXT_TOKENS = 16
 
 
-def make_app(engine: Engine, model_name: str, config: ServerConfig) -> FastAPI:
-    """The API over `engine`, whose one model answers to `model_name`."""
+def make_app(
+    engine: Engine, model_name: str, config: ServerConfig, keeper: Keeper | None = None
+) -> FastAPI:
+    """The API over `engine`, whose one model answers to `model_name`.
+
+    `keeper`: of named conversations; None keeps none.
+    """
     app = FastAPI(title="naga", openapi_url=None)
-    service = Service(engine, model_name, config)
+    service = Service(engine, model_name, config, keeper)
     page = load_page()
     app.add_api_route("/v1/chat/completions", service.chat, methods=["POST"])
     app.add_api_route("/v1/completions", service.text, methods=["POST"])
+    app.add_api_route("/v1/conversations/{name:path}", service.save, methods=["PUT"])
+    app.add_api_route("/v1/conversations/{name:path}", service.remove, methods=["DELETE"])
     app.add_api_route("/v1/models", service.models, methods=["GET"])
     app.add_api_route("/v1/models/{name:path}", service.model, methods=["GET"])
     app.add_api_route("/metrics", service.metrics, methods=["GET"])
@@ -83,13 +95,18 @@ class Wanted:
     """Where messages end in the prompt."""
     param: str
     """The field that holds the prompts."""
+    conversation: str | None = None
+    """Its name."""
 
 
 class Service:
     """What the routes share; each public method is one route."""
 
-    def __init__(self, engine: Engine, model_name: str, config: ServerConfig) -> None:
+    def __init__(
+        self, engine: Engine, model_name: str, config: ServerConfig, keeper: Keeper | None
+    ) -> None:
         self._engine = engine
+        self._keeper = keeper
         self._model_name = model_name
         self._default_max_tokens = config.default_max_tokens
         pages = engine.config.kv_tokens // engine.config.page_size
@@ -110,7 +127,13 @@ class Service:
         room = max(1, self._context - len(prompt))
         max_tokens = request.token_limit or min(self._default_max_tokens, room)
         ends = message_ends(self._engine.tokenizer, prompt)
-        wanted = Wanted(prompts=[prompt], tenant=tenant_of(http), boundaries=ends, param="messages")
+        wanted = Wanted(
+            prompts=[prompt],
+            tenant=tenant_of(http),
+            boundaries=ends,
+            param="messages",
+            conversation=request.prompt_cache_key,
+        )
         feed = await self._submit(request, head, wanted, max_tokens)
         if request.stream:
             return EventStream(feed, events(feed, head, self._engine.tokenizer))
@@ -130,6 +153,38 @@ class Service:
         if request.stream:
             return EventStream(feed, text_events(feed, head, wishes, tokenizer))
         return await _whole(http, feed, complete_text(feed, head, wishes, tokenizer))
+
+    async def save(self, http: Request, name: str) -> Json:
+        """What was said last under this name, onto the disk."""
+        keeper = self._require_keeper()
+        try:
+            saved = await asyncio.to_thread(keeper.save, name, tenant_of(http))
+        except ConfigError as error:
+            raise ApiError(status=507, kind="server_error", message=str(error)) from None
+        if saved is None:
+            message = f"nothing is known of a conversation {name[:100]!r} with this key"
+            raise ApiError(status=404, message=message)
+        return {"name": name, "tokens": saved}
+
+    async def remove(self, http: Request, name: str) -> Json:
+        """From the disk."""
+        await asyncio.to_thread(self._require_keeper().remove, name, tenant_of(http))
+        return {"name": name, "deleted": True}
+
+    def _require_keeper(self) -> Keeper:
+        if self._keeper is None:
+            message = "this server keeps no conversations: state_bytes is 0"
+            raise ApiError(status=404, message=message)
+        return self._keeper
+
+    async def _begin(self, wanted: Wanted) -> Callable[[Sequence[int]], None] | None:
+        """What to call when a named conversation has gone on."""
+        name, tenant = wanted.conversation, wanted.tenant
+        if name is None:
+            return None
+        keeper = self._require_keeper()
+        await asyncio.to_thread(keeper.begin, name, tenant, wanted.prompts[0])
+        return partial(keeper.end, name, tenant)
 
     async def models(self) -> Json:
         return {"object": "list", "data": [self._card()]}
@@ -223,7 +278,8 @@ class Service:
             sampling = request.sampling(seed=head.seed, max_tokens=max_tokens)
             requests = _engine_requests(request, head, wanted, sampling)
             loop = asyncio.get_running_loop()
-            return await asyncio.to_thread(Feed, self._engine, requests, loop)
+            ended = await self._begin(wanted)
+            return await asyncio.to_thread(Feed, self._engine, requests, loop, ended)
         except QueueFull as error:
             raise ApiError(
                 status=429,
@@ -333,7 +389,9 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
         logging.getLogger("naga").setLevel(logging.INFO)
         name = folder.resolve().name
         greeting = f"naga ready 已就绪  {_url(listener)}  model 模型 {name}  {engine.numerics}"
-        server = _Server(make_app(engine, name, server_config), engine, greeting)
+        keeper = _open_keeper(engine, folder, server_config)
+        app = make_app(engine, name, server_config, keeper)
+        server = _Server(app, engine, keeper, greeting)
         # Two processes can hold an idle port at once; the second to listen learns it here.
         with _address_errors(server_config):
             listener.listen()
@@ -343,11 +401,18 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
         server.run([listener])
 
 
+def _open_keeper(engine: Engine, folder: Path, config: ServerConfig) -> Keeper | None:
+    if not config.state_bytes:
+        return None
+    store = StateStore(state_home() / "conversations", config.state_bytes)
+    return Keeper(engine, store, partial(identify, folder, engine.numerics), config.state_idle_s)
+
+
 @final
 class _Server(uvicorn.Server):
     """Says when it is ready, and ends running answers before it waits for their connections."""
 
-    def __init__(self, app: FastAPI, engine: Engine, greeting: str) -> None:
+    def __init__(self, app: FastAPI, engine: Engine, keeper: Keeper | None, greeting: str) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -357,7 +422,7 @@ class _Server(uvicorn.Server):
             timeout_graceful_shutdown=5,
         )
         super().__init__(config)
-        self._engine = engine
+        self._engine, self._keeper = engine, keeper
         self._greeting = greeting
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -365,6 +430,8 @@ class _Server(uvicorn.Server):
         print(self._greeting, flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._keeper is not None:
+            await asyncio.to_thread(self._keeper.close)
         await asyncio.to_thread(self._engine.close)
         await super().shutdown(sockets)
 

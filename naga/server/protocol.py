@@ -240,6 +240,8 @@ class ChatRequest(Generation):
     prompt_logprobs: int | None = Field(None, ge=0, le=MAX_TOP_LOGPROBS)
     """The same for the prompt's tokens; not in a stream."""
     response_format: ResponseFormat | None = None
+    prompt_cache_key: str | None = Field(None, min_length=1, max_length=256)
+    """A name for the conversation: it is saved, and comes back after a restart."""
     thinking_budget: int | None = Field(None, ge=0)
     """After so many tokens the thought is closed."""
     chat_template_kwargs: TemplateOptions = TemplateOptions()

@@ -9,7 +9,7 @@ use), `logprobs.reasoning`, `seed` and `timings`. Does not parse requests and kn
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,9 +29,15 @@ class Feed:
     """Outputs of several engine requests in the order they come: `async for choice, output`."""
 
     def __init__(
-        self, engine: Engine, requests: Sequence[Request], loop: asyncio.AbstractEventLoop
+        self,
+        engine: Engine,
+        requests: Sequence[Request],
+        loop: asyncio.AbstractEventLoop,
+        ended: Callable[[Sequence[int]], None] | None = None,
     ) -> None:
         """Submit all; ConfigError (of it QueueFull) if one is refused, and then none stays.
+
+        `ended`: called with the tokens of the first one, prompt and answer, when it has ended.
 
         May take a while, to compile a constraint; not to be called on the loop's thread.
         """
@@ -39,6 +45,7 @@ class Feed:
         self._loop = loop
         self._queue: asyncio.Queue[Output] = asyncio.Queue()
         self._choice_of: dict[str, int] = {}
+        self._ended, self._tokens = ended, list(requests[0].prompt)
         try:
             for index, request in enumerate(requests):
                 engine.submit(request, self._sink)
@@ -57,9 +64,17 @@ class Feed:
         while self._choice_of:
             output = await self._queue.get()
             choice = self._choice_of[output.request_id]
+            if choice == 0:
+                self._follow(output)
             if output.finish_reason is not None:
                 del self._choice_of[output.request_id]
             yield choice, output
+
+    def _follow(self, output: Output) -> None:
+        if output.token is not None:
+            self._tokens.append(output.token)
+        if output.finish_reason not in (None, "error") and self._ended is not None:
+            self._ended(self._tokens)
 
     def close(self) -> None:
         """Cancel what still runs."""
