@@ -63,9 +63,7 @@ def read(
     return _last(engine, state)
 
 
-def restore(
-    engine: Engine, path: Path, identity: Identity, documents: Sequence[Document]
-) -> int:
+def restore(engine: Engine, path: Path, identity: Identity, documents: Sequence[Document]) -> int:
     """Put the state at `path` into the engine; returns the tokens that need not be read again.
 
     StateError, with the reason, if it is refused or is not of these documents.

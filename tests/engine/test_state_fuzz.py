@@ -7,6 +7,7 @@ state of a possible form comes back.
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -112,7 +113,9 @@ def seal(files: Files) -> None:
         pass
     for name in (MANIFEST, "documents.json"):
         if name in files:
-            files[f"{name}.sha256"] = f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n".encode()
+            files[f"{name}.sha256"] = (
+                f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n".encode()
+            )
 
 
 Mutation = Callable[[Files, Files, Random], None]
@@ -133,10 +136,8 @@ def read_mutated(folder: Folder, mutated: Files) -> SavedState | None:
         assert "\n" not in str(error)
         return None
     finally:
-        try:
+        with suppress(StateError):
             read_documents(folder.path)
-        except StateError:
-            pass
         for name in changed:
             (folder.path / name).write_bytes(folder.files[name])
 
