@@ -122,12 +122,19 @@ Mutation = Callable[[Files, Files, Random], None]
 MUTATIONS: tuple[Mutation, ...] = (flip, flip, truncate, insert, cut, swap, mix, lose, rewrite)
 
 
+def put(file: Path, text: bytes) -> None:
+    """Without emptying the file first, which some file systems put on the disk at once."""
+    with file.open("r+b" if file.exists() else "wb", buffering=0) as stream:
+        stream.write(text)
+        stream.truncate()
+
+
 def read_mutated(folder: Folder, mutated: Files) -> SavedState | None:
     """None where it is refused; the folder is then as it was."""
     changed = [name for name in folder.files if mutated.get(name) != folder.files[name]]
     for name in changed:
         if name in mutated:
-            (folder.path / name).write_bytes(mutated[name])
+            put(folder.path / name, mutated[name])
         else:
             (folder.path / name).unlink()
     try:
@@ -139,7 +146,7 @@ def read_mutated(folder: Folder, mutated: Files) -> SavedState | None:
         with suppress(StateError):
             read_documents(folder.path)
         for name in changed:
-            (folder.path / name).write_bytes(folder.files[name])
+            put(folder.path / name, folder.files[name])
 
 
 def fuzz(folder: Folder, count: int, seed: int) -> tuple[int, int]:
