@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from naga.config.serve import EngineConfig
     from naga.data.reading import FoundQuote
     from naga.engine.chat import Reply
+    from naga.engine.constraint import Constraint
     from naga.engine.reader import Asked
     from naga.engine.request import SamplingParams
 
@@ -134,6 +135,15 @@ def generate(
     top_p: TopP = 1.0,
     seed: Seed = 0,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer.")] = None,
+    json_schema: Annotated[
+        Path | None, typer.Option(help="Answer in JSON of the schema in this file. 按模式输出")
+    ] = None,
+    regex: Annotated[
+        str | None, typer.Option(help="What the answer must match. 按正则输出")
+    ] = None,
+    thinking_budget: Annotated[
+        int | None, typer.Option(help="Close the thought after so many tokens. 思考词元上限")
+    ] = None,
     dtype: DtypeOption = None,
     weights: WeightsOption = None,
     kv: KvOption = None,
@@ -144,11 +154,17 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Answer one prompt. 回答一个问题."""
+    from dataclasses import replace
+
     from naga.data.chat import Message
     from naga.engine.chat import chat_request, complete, open_engine, raw_request
 
     text = _read_stdin() if prompt == "-" else prompt
-    sampling = _sampling(temperature, top_p, seed, max_tokens, tuple(stop or ()))
+    sampling = replace(
+        _sampling(temperature, top_p, seed, max_tokens, tuple(stop or ())),
+        thinking_budget=thinking_budget,
+        constraint=_constraint(json_schema, regex),
+    )
     with open_engine(model, _engine_config(dtype, weights, kv, device, backend)) as engine:
         if raw:
             request = raw_request(engine.tokenizer, text, sampling)
@@ -610,6 +626,21 @@ def _sampling(
     return SamplingParams(
         temperature=temperature, top_p=top_p, seed=seed, max_tokens=max_tokens, stop=stop
     )
+
+
+def _constraint(json_schema: Path | None, regex: str | None) -> "Constraint | None":
+    from naga.engine.constraint import Constraint
+
+    if json_schema is not None and regex is not None:
+        raise ConfigError("--json-schema and --regex: give only one")
+    if regex is not None:
+        return Constraint(kind="regex", text=regex)
+    if json_schema is None:
+        return None
+    try:
+        return Constraint(kind="json_schema", text=json_schema.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise ConfigError(f"{json_schema}: not UTF-8 text") from None
 
 
 def _print_reply(reply: "Reply", as_json: bool) -> None:

@@ -259,6 +259,33 @@ def test_generate_raw_skips_the_template(naga: Run, checkpoint: Path, tokenizer:
     assert answers[0]["reasoning"] == ""
 
 
+def test_generate_holds_to_a_schema_or_a_regex(naga: Run, checkpoint: Path, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "array", "items": {"enum": ["甲", "乙"]}, "maxItems": 2}')
+    flags = ("--no-thinking", "--max-tokens=40")
+    held = naga("generate", checkpoint, "rent", "--json-schema", schema, *flags)
+    assert held.code == 0 and json.loads(held.out) in (
+        [],
+        ["甲"],
+        ["乙"],
+        *([a, b] for a in "甲乙" for b in "甲乙"),
+    )
+    matched = naga("generate", checkpoint, "rent", "--regex", "(yes|no)!", *flags)
+    assert matched.out.strip() in ("yes!", "no!")
+    schema.write_text('{"not": {}}')
+    assert "not" in refused(naga("generate", checkpoint, "rent", "--json-schema", schema, *flags))
+    both = ("--json-schema", schema, "--regex", "a", *flags)
+    assert "only one" in refused(naga("generate", checkpoint, "rent", *both))
+
+
+def test_generate_closes_a_thought_at_its_budget(naga: Run, checkpoint: Path) -> None:
+    flags = ("--max-tokens=4", "--thinking-budget=0", "--json")
+    usage = json.loads(naga("generate", checkpoint, "the rent", *flags).out)["usage"]
+    assert usage["reasoning_tokens"] == 1
+    raw = naga("generate", checkpoint, "the rent", "--raw", "--thinking-budget=3")
+    assert "thinking_budget" in refused(raw)
+
+
 def test_generate_reads_standard_input(
     naga: Run, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

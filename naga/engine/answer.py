@@ -1,8 +1,8 @@
 """One request's answer as it grows: Draws out, chosen tokens in, Outputs out. No torch.
 
 Says how tokens are to be chosen (choosing.py), splits reasoning from content (data/chat.py), stops
-at end tokens and stop strings, counts and times. Holds no memory of the engine's. Times are seconds of a monotonic
-clock, handed in by the caller.
+at end tokens and stop strings, counts and times. Holds no memory of the engine's. Times are seconds
+of a monotonic clock, handed in by the caller.
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ class Answer:
         self._filter = StopFilter(request.sampling.stop)
         _check_bias(request, tokenizer)
         self._chooser = Chooser(request, tokenizer, stop_ids)
-        self._prompt: list[PromptLogprob | None] = [None]
+        self._prompt = [PromptLogprob(token=request.prompt[0], logprob=None)]
         self._num_tokens = 0
         self._num_reasoning = 0
         self._submitted = submitted
@@ -166,7 +166,7 @@ class Answer:
             prompt_logprobs=self._prompt_logprobs(),
         )
 
-    def _prompt_logprobs(self) -> tuple[PromptLogprob | None, ...] | None:
+    def _prompt_logprobs(self) -> tuple[PromptLogprob, ...] | None:
         asked = self._request.sampling.prompt_logprobs is not None
         return (
             tuple(self._prompt)

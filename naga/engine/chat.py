@@ -21,7 +21,7 @@ from naga.engine.engine import Engine
 from naga.engine.request import (
     FinishReason,
     Output,
-    PromptLogprobs,
+    PromptLogprob,
     Request,
     SamplingParams,
     Timings,
@@ -45,7 +45,7 @@ class Reply:
     """Of each token: (token, log-probability) of the most likely ones."""
     weights_version: int
     """Of the weights that it was computed with."""
-    prompt_logprobs: PromptLogprobs | None = None
+    prompt_logprobs: tuple[PromptLogprob, ...] | None = None
     error: str | None = None
 
 

@@ -36,7 +36,9 @@ class Chooser:
         self._thought: tuple[int, ...] | None = () if request.thinking else None
         self._end_think = tokenizer.control_id(END_THINK) if request.thinking else None
         self._bias = sampling.logit_bias
-        self._bias_without_end = self._bias + tuple((end, -inf) for end in sorted(stop_ids))
+        self._bias_without_end = self._bias + tuple(
+            (end, -inf) for end in sorted(stop_ids) if end < tokenizer.vocab_size
+        )
         self._matcher: Matcher | None = None
         if sampling.constraint is not None:
             self._matcher = compile_constraint(sampling.constraint, tokenizer, stop_ids)

@@ -153,9 +153,9 @@ def _json_grammar(text: str) -> str:
 
 @lru_cache(maxsize=4)
 def _vocabulary(tokenizer: Tokenizer, stop_ids: frozenset[int]) -> LLTokenizer:
-    if not stop_ids:
+    ends = [end for end in sorted(stop_ids) if end < tokenizer.vocab_size]
+    if not ends:
         raise ConfigError("a constraint needs a model with an end token, and this one names none")
-    ends = sorted(stop_ids)
     wrapper = TokenizerWrapper(_Vocabulary(tokenizer, ends[0]))
     return LLTokenizer(wrapper, n_vocab=tokenizer.vocab_size, eos_token=ends)
 

@@ -66,6 +66,8 @@ class Load:
     evicted_snapshots: int
     gave_way: int
     """Requests that were interrupted for lack of memory or for others."""
+    state_bytes: int
+    """Of one recurrent state."""
     counts: CacheCounts
 
 
@@ -149,7 +151,9 @@ class Engine:
                 f"kv_tokens ({config.kv_tokens}) is less than one page ({config.page_size} tokens)"
             )
         self._stop_ids = own_stop_ids(tokenizer) | frozenset(stop_ids)
-        state_bytes = account(self.model_config, backend.runtime.dtype.itemsize).state_bytes
+        state_bytes = self._state_bytes = account(
+            self.model_config, backend.runtime.dtype.itemsize
+        ).state_bytes
         num_snapshots = snapshots_within(config.snapshot_bytes, state_bytes)
         self._cache = Cache(
             num_slots=config.max_running,
@@ -507,6 +511,7 @@ class Engine:
             evicted_pages=self._cache.tree.evicted_pages,
             evicted_snapshots=self._cache.tree.evicted_snapshots,
             gave_way=self._scheduler.gave_way,
+            state_bytes=self._state_bytes,
             counts=replace(self._cache.counts),
         )
 

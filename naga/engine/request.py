@@ -167,13 +167,10 @@ class PromptLogprob:
     """One token of the prompt, given those before it; under the plain softmax."""
 
     token: int
-    logprob: float
+    logprob: float | None
+    """None for the first token, which nothing comes before."""
     top: tuple[tuple[int, float], ...] = ()
     """(token, log-probability) of the most likely ones."""
-
-
-PromptLogprobs = tuple[PromptLogprob | None, ...]
-"""One for each token of a prompt; None for the first, which nothing comes before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +192,7 @@ class Output:
     timings: Timings | None = None
     weights_version: int | None = None
     """Of the weights that answered: how often the engine's had been updated."""
-    prompt_logprobs: PromptLogprobs | None = None
+    prompt_logprobs: tuple[PromptLogprob, ...] | None = None
     """With the last output, if they were asked for and the prompt was computed."""
     error: str | None = None
     """One line, with finish_reason "error"."""

@@ -297,7 +297,8 @@ def _plants(job: Job, holding: Holding) -> Iterator[int]:
     wished = {position for position in job.boundaries if position < last}
     # Where this prompt leaves what another had: a third may do so too.
     left = {holding.known} if holding.known >= holding.start + FEW else set[int]()
-    always = {max(job.boundaries, default=last), last} | left
+    # A system prompt, and where the last message ends.
+    always = {*job.boundaries[:1], *job.boundaries[-1:], last} | left
     before = holding.start
     for position in sorted(wished | always | {*range(EVERY, last, EVERY)}):
         if holding.start < position <= last and (position - before >= APART or position in always):

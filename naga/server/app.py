@@ -1,6 +1,6 @@
-"""`make_app` puts a running engine behind OpenAI's chat API; `serve` is the whole server process.
+"""`make_app` puts a running engine behind OpenAI's API; `serve` is the whole server process.
 
-A chat request takes the path: bounded body -> ChatRequest -> prompt tokens (on a worker thread) ->
+A request takes the path: bounded body -> checked request -> prompt tokens (on a worker thread) ->
 engine -> JSON or server-sent events. When its client goes away, its engine requests are cancelled.
 The port is taken before the model is loaded and listens only once the engine can serve. No keys,
 no TLS, no CORS: a proxy in front is the place for those.
@@ -8,13 +8,15 @@ no TLS, no CORS: a proxy in front is the place for those.
 
 import asyncio
 import errno
+import hashlib
 import logging
 import secrets
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, final
@@ -27,17 +29,29 @@ from starlette.exceptions import HTTPException
 import naga
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig, ServerConfig
-from naga.data.chat import render_prompt
+from naga.data.chat import message_ends, render_prompt
+from naga.data.tokenizer import Tokenizer
 from naga.engine.chat import open_engine
 from naga.engine.engine import Engine
 from naga.engine.request import QueueFull, SamplingParams
 from naga.engine.request import Request as EngineRequest
 from naga.server.connection import EventStream, read_body, while_connected
+from naga.server.metrics import MEDIA_TYPE, exposition
 from naga.server.page import load_page
-from naga.server.protocol import ApiError, ChatRequest, parse_request
+from naga.server.protocol import (
+    ApiError,
+    ChatRequest,
+    CompletionRequest,
+    Generation,
+    Prompt,
+    parse_request,
+)
 from naga.server.stream import Feed, Head, complete, events
+from naga.server.text import Wishes, complete_text, text_events
 
 Json = dict[str, Any]
+# What OpenAI gives a plain completion that names no limit.
+DEFAULT_TEXT_TOKENS = 16
 
 
 def make_app(engine: Engine, model_name: str, config: ServerConfig) -> FastAPI:
@@ -46,8 +60,10 @@ def make_app(engine: Engine, model_name: str, config: ServerConfig) -> FastAPI:
     service = Service(engine, model_name, config)
     page = load_page()
     app.add_api_route("/v1/chat/completions", service.chat, methods=["POST"])
+    app.add_api_route("/v1/completions", service.text, methods=["POST"])
     app.add_api_route("/v1/models", service.models, methods=["GET"])
     app.add_api_route("/v1/models/{name:path}", service.model, methods=["GET"])
+    app.add_api_route("/metrics", service.metrics, methods=["GET"])
     app.add_api_route("/health", service.health, methods=["GET"])
     app.add_api_route("/ready", service.ready, methods=["GET"])
     app.add_api_route("/", lambda: page, methods=["GET"], response_model=None)
@@ -55,6 +71,18 @@ def make_app(engine: Engine, model_name: str, config: ServerConfig) -> FastAPI:
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(Exception, _broken)
     return app
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The prompts of one request, and whose it is."""
+
+    prompts: Sequence[Sequence[int]]
+    tenant: str
+    boundaries: tuple[int, ...]
+    """Where messages end in the prompt."""
+    param: str
+    """The field that holds the prompts."""
 
 
 class Service:
@@ -69,7 +97,7 @@ class Service:
         self._started = int(time.time())
 
     async def chat(self, http: Request) -> Response:
-        request = parse_request(await read_body(http))
+        request = parse_request(await read_body(http), ChatRequest)
         self._check_model(request.model)
         messages = [message.message() for message in request.messages]
         try:
@@ -78,16 +106,30 @@ class Service:
             )
         except ConfigError as error:
             raise ApiError(status=400, message=str(error), param="messages") from None
-        head = self._head(request)
-        feed = self._submit(request, head, prompt)
+        head = self._chat_head(request)
+        room = max(1, self._context - len(prompt))
+        max_tokens = request.token_limit or min(self._default_max_tokens, room)
+        ends = message_ends(self._engine.tokenizer, prompt)
+        wanted = Wanted(prompts=[prompt], tenant=tenant_of(http), boundaries=ends, param="messages")
+        feed = await self._submit(request, head, wanted, max_tokens)
         if request.stream:
             return EventStream(feed, events(feed, head, self._engine.tokenizer))
-        try:
-            return JSONResponse(
-                await while_connected(http, complete(feed, head, self._engine.tokenizer))
-            )
-        finally:
-            feed.close()
+        return await _whole(http, feed, complete(feed, head, self._engine.tokenizer))
+
+    async def text(self, http: Request) -> Response:
+        request = parse_request(await read_body(http), CompletionRequest)
+        self._check_model(request.model)
+        tokenizer = self._engine.tokenizer
+        prompts = await asyncio.to_thread(_tokens_of, tokenizer, request.prompt)
+        head = self._text_head(request)
+        room = max(1, self._context - max(map(len, prompts)))
+        max_tokens = request.max_tokens or min(DEFAULT_TEXT_TOKENS, room)
+        wanted = Wanted(prompts=prompts, tenant=tenant_of(http), boundaries=(), param="prompt")
+        feed = await self._submit(request, head, wanted, max_tokens)
+        wishes = Wishes(n=request.n, echoes=_echoes(tokenizer, request))
+        if request.stream:
+            return EventStream(feed, text_events(feed, head, wishes, tokenizer))
+        return await _whole(http, feed, complete_text(feed, head, wishes, tokenizer))
 
     async def models(self) -> Json:
         return {"object": "list", "data": [self._card()]}
@@ -104,6 +146,10 @@ class Service:
         """A chat request would be taken now."""
         self._check_alive()
         return {"status": "ready"}
+
+    async def metrics(self) -> Response:
+        """For Prometheus."""
+        return Response(exposition(self._engine.load, self._engine.config), media_type=MEDIA_TYPE)
 
     def _card(self) -> Json:
         return {
@@ -125,26 +171,59 @@ class Service:
         if not self._engine.alive:
             raise ApiError(status=503, kind="server_error", message="the engine has stopped")
 
-    def _head(self, request: ChatRequest) -> Head:
+    def _chat_head(self, request: ChatRequest) -> Head:
+        return self._head(
+            "chatcmpl",
+            request,
+            num_choices=request.n,
+            per_prompt=request.n,
+            thinking=request.thinking,
+            logprobs=request.logprobs,
+        )
+
+    def _text_head(self, request: CompletionRequest) -> Head:
+        return self._head(
+            "cmpl",
+            request,
+            num_choices=request.num_generated * len(request.prompt),
+            per_prompt=request.num_generated,
+            thinking=False,
+            logprobs=request.logprobs is not None,
+        )
+
+    def _head(
+        self,
+        kind: str,
+        request: Generation,
+        *,
+        num_choices: int,
+        per_prompt: int,
+        thinking: bool,
+        logprobs: bool,
+    ) -> Head:
         return Head(
-            id=f"chatcmpl-{secrets.token_hex(12)}",
+            id=f"{kind}-{secrets.token_hex(12)}",
             created=int(time.time()),
             model=self._model_name,
             fingerprint=f"naga-{naga.__version__}-{self._engine.numerics}",
             # 53 bits: a number that JavaScript reads exactly.
             seed=secrets.randbits(53) if request.seed is None else request.seed,
-            num_choices=request.n,
-            thinking=request.thinking,
-            logprobs=request.logprobs,
+            num_choices=num_choices,
+            per_prompt=per_prompt,
+            thinking=thinking,
+            logprobs=logprobs,
             include_usage=request.include_usage,
             user=request.user,
         )
 
-    def _submit(self, request: ChatRequest, head: Head, prompt: list[int]) -> Feed:
-        room = max(1, self._context - len(prompt))
-        max_tokens = request.token_limit or min(self._default_max_tokens, room)
+    async def _submit(
+        self, request: Generation, head: Head, wanted: Wanted, max_tokens: int
+    ) -> Feed:
         try:
-            return Feed(self._engine, _engine_requests(request, head, prompt, max_tokens))
+            sampling = request.sampling(seed=head.seed, max_tokens=max_tokens)
+            requests = _engine_requests(request, head, wanted, sampling)
+            loop = asyncio.get_running_loop()
+            return await asyncio.to_thread(Feed, self._engine, requests, loop)
         except QueueFull as error:
             raise ApiError(
                 status=429,
@@ -154,37 +233,67 @@ class Service:
             ) from None
         except ConfigError as error:
             self._check_alive()
-            too_long = len(prompt) + max_tokens > self._context
+            too_long = max(map(len, wanted.prompts)) + max_tokens > self._context
             raise ApiError(
                 status=400,
                 message=str(error),
-                param="messages" if too_long else None,
+                param=wanted.param if too_long else None,
                 code="context_length_exceeded" if too_long else None,
             ) from None
 
 
+def tenant_of(http: Request) -> str:
+    """The digest of its key; whoever sends none shares one with all the others."""
+    key = http.headers.get("authorization", "")
+    return hashlib.sha256(key.encode()).hexdigest() if key else ""
+
+
 def _engine_requests(
-    request: ChatRequest, head: Head, prompt: list[int], max_tokens: int
+    request: Generation, head: Head, wanted: Wanted, sampling: SamplingParams
 ) -> list[EngineRequest]:
-    """One for each choice; they differ in nothing but its index."""
-    sampling = SamplingParams(
-        temperature=request.temperature,
-        top_p=request.top_p,
-        top_k=request.top_k,
-        seed=head.seed,
-        max_tokens=max_tokens,
-        stop=tuple(request.stop),
-    )
+    """Prompt by prompt, one for each choice; those differ in nothing but its index."""
     return [
         EngineRequest(
-            id=f"{head.id}-{choice}",
+            id=f"{head.id}-{index}-{choice}",
             prompt=tuple(prompt),
             sampling=sampling,
-            thinking=request.thinking,
+            thinking=head.thinking,
+            raw=isinstance(request, CompletionRequest),
             choice=choice,
+            tenant=wanted.tenant,
+            priority=request.priority,
+            deadline_s=request.deadline_s,
+            boundaries=wanted.boundaries,
         )
-        for choice in range(request.n)
+        for index, prompt in enumerate(wanted.prompts)
+        for choice in range(head.per_prompt)
     ]
+
+
+def _tokens_of(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> list[list[int]]:
+    """ApiError for a token beyond the vocabulary and for text that is not Unicode."""
+    try:
+        tokens = [p if isinstance(p, list) else tokenizer.encode(p) for p in prompts]
+    except ConfigError as error:
+        raise ApiError(status=400, message=str(error), param="prompt") from None
+    beyond = max((max(prompt, default=0) for prompt in tokens), default=0)
+    if beyond >= tokenizer.vocab_size:
+        message = f"prompt: token {beyond} is beyond the vocabulary of {tokenizer.vocab_size}"
+        raise ApiError(status=400, message=message, param="prompt")
+    return tokens
+
+
+def _echoes(tokenizer: Tokenizer, request: CompletionRequest) -> tuple[str, ...] | None:
+    if not request.echo:
+        return None
+    return tuple(p if isinstance(p, str) else tokenizer.decode(p) for p in request.prompt)
+
+
+async def _whole(http: Request, feed: Feed, answer: Coroutine[Any, Any, Json]) -> Response:
+    try:
+        return JSONResponse(await while_connected(http, answer))
+    finally:
+        feed.close()
 
 
 async def _refuse(http: Request, error: Exception) -> Response:

@@ -166,8 +166,9 @@ def test_prompt_logprobs_come_with_the_last_output(tokenizer: Tokenizer) -> None
     for token in (2, 3):
         replies.answer.add_prompt(Sample(token=token, logprob=-1.0, top=((7, -0.5),)))
     assert replies.feed("a").prompt_logprobs is None
+    first = PromptLogprob(token=1, logprob=None)
     expected = [PromptLogprob(token=token, logprob=-1.0, top=((7, -0.5),)) for token in (2, 3)]
-    assert replies.feed(END).prompt_logprobs == (None, *expected)
+    assert replies.feed(END).prompt_logprobs == (first, *expected)
 
 
 def test_prompt_logprobs_nobody_asked_for_are_not_computed(tokenizer: Tokenizer) -> None:

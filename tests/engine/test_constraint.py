@@ -1,4 +1,4 @@
-"""Masks let through what a constraint describes, all of it and nothing else; the rest is refused."""
+"""Masks let through what a constraint describes, all of it and no more; the rest is refused."""
 
 import json
 import random
@@ -153,3 +153,26 @@ def test_a_text_too_much_or_too_long_is_refused() -> None:
     for kind, text in (("regex", ""), ("json_object", "{}"), ("regex", "a" * (MAX_TEXT + 1))):
         with pytest.raises(ConfigError, match=kind):
             Constraint(kind=kind, text=text)
+
+
+def test_a_model_without_an_end_token_is_refused(tokenizer: Tokenizer) -> None:
+    constraint = Constraint(kind="regex", text="a")
+    with pytest.raises(ConfigError, match="end token"):
+        compile_constraint(constraint, tokenizer, frozenset())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "start: " + "(" * 20_000 + '"a"' + ")" * 20_000,
+        "\n".join(["start: r0", *(f"r{i}: r{i + 1} r{i + 1} | r{i + 1}" for i in range(60))])
+        + '\nr60: "a"',
+    ],
+    ids=["deep", "ambiguous"],
+)
+def test_a_grammar_that_takes_too_much_is_told(tokenizer: Tokenizer, text: str) -> None:
+    with pytest.raises((ConfigError, ConstraintFailed)):
+        matcher = compiled(tokenizer, "grammar", text)
+        for token in tokenizer.encode("a") * 50:
+            matcher.mask()
+            matcher.advance(token)
