@@ -212,6 +212,18 @@ def test_a_size_that_no_state_has_is_refused_before_memory_is_taken(
     assert "at most" in refused(path)
 
 
+def test_large_states_are_read_on_threads_where_memory_is_free(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_folder, "LARGE_BYTES", 0)
+    assert is_same(read_state(path, IDENTITY), STATE)
+    (path / KEYS).write_bytes((path / KEYS).read_bytes()[:-1] + b"x")
+    assert refused(path).startswith(f"{KEYS} is damaged")
+    memory = replace(state_folder.read_memory(), available=100)
+    monkeypatch.setattr(state_folder, "read_memory", lambda: memory)
+    assert refused(path) == "needs 0.00 GB of memory, 0.00 GB are available"
+
+
 def test_tensors_of_other_names_types_or_shapes_are_refused_though_sealed(path: Path) -> None:
     held = load_file(path / STATES)
     shapes = {name: tensor.view(-1).clone() for name, tensor in held.items()}
