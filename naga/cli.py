@@ -698,7 +698,8 @@ def _print_asked(asked: "Asked", refused: str | None, as_json: bool) -> None:
         print(f"  “{quote.text}” {_place(quote)}")
     first = "" if ttft is None else f", first token 首词元 {1000 * ttft:,.0f} ms"
     side.print(
-        f"{usage.prompt_tokens:,} prompt tokens 提示词元, {usage.cached_tokens:,} cached 已缓存{first}",
+        f"{usage.prompt_tokens:,} prompt tokens 提示词元, "
+        f"{usage.cached_tokens:,} cached 已缓存{first}",
         style="dim",
         markup=False,
     )
@@ -709,9 +710,8 @@ def _place(quote: "FoundQuote") -> str:
     if place is None:
         return "— not in the documents 文档中没有"
     exact = "" if place.exact else ", white space differs 空白有出入"
-    return (
-        f"— {quote.document}, page 页 {place.page}, characters 字符 {place.start}–{place.end}{exact}"
-    )
+    span = f"{place.start}–{place.end}"
+    return f"— {quote.document}, page 页 {place.page}, characters 字符 {span}{exact}"
 
 
 def _late_bar(

@@ -1,4 +1,4 @@
-"""`naga read` and `naga ask`, end to end with naga-mini: read once, ask often, after a restart too."""
+"""`naga read` and `naga ask`, end to end with naga-mini: read once, ask often."""
 
 import json
 import shutil

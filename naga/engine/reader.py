@@ -5,8 +5,8 @@ account.py says for its tokens. The text is kept beside it: a question is answer
 files, and where a state is refused the text is read again. Knows no terminal.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,14 +17,13 @@ from naga.data.reading import FoundQuote, document_tokens, locate_quotes, questi
 from naga.data.tokenizer import Tokenizer
 from naga.engine.chat import Reply, complete, new_id
 from naga.engine.engine import Engine
+from naga.engine.identity import Progress
 from naga.engine.request import Request, SamplingParams
 from naga.engine.saved import Identity, SavedState, StateError
 from naga.engine.state_folder import read_state
 
 # Tokens read between two movements of a progress bar.
 STEP_TOKENS = 4096
-
-Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +62,7 @@ def read(
     return _last(engine, state)
 
 
-def restore(
-    engine: Engine, path: Path, identity: Identity, documents: Sequence[Document]
-) -> int:
+def restore(engine: Engine, path: Path, identity: Identity, documents: Sequence[Document]) -> int:
     """Put the state at `path` into the engine; returns the tokens that need not be read again.
 
     StateError, with the reason, if it is refused or is not of these documents.

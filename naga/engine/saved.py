@@ -117,9 +117,7 @@ def forms(identity: Identity, num_tokens: int, num_snapshots: int) -> Iterator[F
     if attention := config.attention:
         heads = (config.count("*"), num_tokens, attention.num_kv_heads)
         for name in ("keys", "values"):
-            yield Form(
-                name=name, dtype=identity.kv_dtype, shape=(*heads, attention.head_dim)
-            )
+            yield Form(name=name, dtype=identity.kv_dtype, shape=(*heads, attention.head_dim))
             if identity.kv_dtype is torch.int8:
                 yield Form(name=f"{name}.scales", dtype=torch.float32, shape=heads)
     if mamba := config.mamba:

@@ -12,22 +12,18 @@ somebody made up and sealed with fresh checksums has a possible form and finite 
 any text's. Keep the folders where only you can write.
 """
 
-import errno
-import hashlib
-import io
 import os
 import shutil
-import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal
 
 import torch
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from naga.checkpoint.stream import Entry, header, write_stream
@@ -36,6 +32,17 @@ from naga.config.load import describe
 from naga.data.documents import Document
 from naga.disk import new_folder
 from naga.engine.memory import read_memory, size
+from naga.engine.saved import (
+    Form,
+    Identity,
+    SavedSnapshot,
+    SavedState,
+    StateError,
+    check_positions,
+    check_state,
+    forms,
+    named_tensors,
+)
 from naga.engine.sealed import (
     Digest,
     FileFacts,
@@ -47,17 +54,6 @@ from naga.engine.sealed import (
     read_verified,
     seal,
     seal_of,
-)
-from naga.engine.saved import (
-    Form,
-    Identity,
-    SavedSnapshot,
-    SavedState,
-    StateError,
-    check_positions,
-    check_state,
-    forms,
-    named_tensors,
 )
 
 MANIFEST, DOCUMENTS = "manifest.json", "documents.json"
@@ -73,6 +69,7 @@ WRONG_MODEL = {
     "config": "another model config",
     "numerics": "other numerics",
 }
+
 
 class Marks(Config):
     """Identity.marks of the model that the state is of."""
@@ -139,7 +136,7 @@ def check_place(path: Path) -> None:
 
 
 def read_state(path: Path, identity: Identity) -> SavedState:
-    """The state that write_state wrote; StateError, with the reason, if it is not whole and ours."""
+    """The state that write_state wrote; StateError says why if it is not."""
     with naming(path, "cannot be read"), SealedFolder(path) as folder:
         manifest = _manifest(folder)
         _check_identity(manifest, identity)
@@ -211,7 +208,12 @@ def _tables(identity: Identity, num_tokens: int, num_snapshots: int) -> list[_Ta
     for form in forms(identity, num_tokens, num_snapshots):
         place = {"k": KEYS, "v": VALUES}.get(form.name[0], STATES)
         held[place].append(form)
-    return [_Table(name=name, forms=tuple(found)) for name, found in held.items() if found]
+    # Wide elements first, so that each tensor begins at a multiple of its own.
+    return [
+        _Table(name=name, forms=tuple(sorted(found, key=lambda form: -form.dtype.itemsize)))
+        for name, found in held.items()
+        if found
+    ]
 
 
 def _manifest(folder: SealedFolder) -> Manifest:
@@ -226,7 +228,9 @@ def _check_identity(manifest: Manifest, identity: Identity) -> None:
     written = manifest.identity.model_dump()
     for name, mark in identity.marks().items():
         if written[name] != mark:
-            was, now = (f"{text:.60}" if name == "numerics" else text[:8] for text in (written[name], mark))
+            was, now = (
+                f"{text:.60}" if name == "numerics" else text[:8] for text in (written[name], mark)
+            )
             raise StateError(f"made with {WRONG_MODEL[name]}: {was}, this model's are {now}")
 
 
@@ -242,8 +246,9 @@ def _check_files(manifest: Manifest, tables: Sequence[_Table]) -> None:
         assert facts is not None
         if facts.num_bytes != table.num_bytes:
             raise StateError(
-                f"{MANIFEST}: {table.name} has {facts.num_bytes} bytes; {manifest.num_tokens} tokens "
-                f"and {len(manifest.positions)} snapshots of this model are {table.num_bytes}"
+                f"{MANIFEST}: {table.name} has {facts.num_bytes} bytes; {manifest.num_tokens} "
+                f"tokens and {len(manifest.positions)} snapshots of this model are "
+                f"{table.num_bytes}"
             )
     total = sum(table.num_bytes for table in tables)
     if total > LARGE_BYTES and total > (available := read_memory().available):
@@ -266,7 +271,9 @@ def _read_tables(
             files.append((table, facts, file))
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=len(tables)))
         large = sum(table.num_bytes for table in tables) > LARGE_BYTES
-        views = (pool.map if large else map)(lambda each: _views(each[0], read_verified(*each[1:])), files)
+        views = (pool.map if large else map)(
+            lambda each: _views(each[0], read_verified(*each[1:])), files
+        )
         return {name: tensor for tensors in views for name, tensor in tensors.items()}
 
 
@@ -277,7 +284,9 @@ def _views(table: _Table, buffer: Tensor) -> dict[str, Tensor]:
     """
     first = len(table.header)
     if bytes(buffer[:first].numpy().data) != table.header:
-        raise StateError(f"{table.name}: its tensors are not named, typed and shaped as this model's")
+        raise StateError(
+            f"{table.name}: its tensors are not named, typed and shaped as this model's"
+        )
     tensors = {}
     for form in table.forms:
         last = first + form.num_bytes
@@ -290,9 +299,7 @@ def _assemble(identity: Identity, manifest: Manifest, tensors: Mapping[str, Tens
     # Of a model without attention.
     nothing = torch.empty((0, manifest.num_tokens, 0, 0), dtype=identity.kv_dtype)
     snapshots = (
-        SavedSnapshot(
-            position=position, ssm=tensors[f"{index}.ssm"], conv=tensors[f"{index}.conv"]
-        )
+        SavedSnapshot(position=position, ssm=tensors[f"{index}.ssm"], conv=tensors[f"{index}.conv"])
         for index, position in enumerate(manifest.positions)
     )
     return SavedState(
@@ -303,7 +310,6 @@ def _assemble(identity: Identity, manifest: Manifest, tensors: Mapping[str, Tens
         value_scales=tensors.get("values.scales"),
         snapshots=tuple(snapshots),
     )
-
 
 
 def _check_room(path: Path, needed: int) -> None:
@@ -322,5 +328,3 @@ def _check_pages(document: Document) -> None:
     bounds = [bound for page in document.pages for bound in (page.start, page.end)]
     if not numbered or not bounds or bounds != sorted(bounds) or bounds[-1] != len(document.text):
         raise StateError(f"{DOCUMENTS}: the pages of a document are not those of its text")
-
-

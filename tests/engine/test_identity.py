@@ -11,9 +11,9 @@ import pytest
 
 import naga
 from naga.config.base import ConfigError
+from naga.disk import state_home
 from naga.engine.backend import Numerics
 from naga.engine.identity import digest_weights, identify
-from naga.disk import state_home
 
 MINI = Path(naga.__file__).parent / "assets" / "naga-mini"
 NUMERICS = Numerics(backend="native", processor="avx2", dtype="bfloat16")

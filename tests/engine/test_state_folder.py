@@ -72,8 +72,10 @@ def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     reseal(path, MANIFEST, changed)
 
 
-@pytest.mark.parametrize("pattern", ["M*-M", "M-M", "*-"])
-@pytest.mark.parametrize(("dtype", "kv"), [("float32", None), ("bfloat16", None), ("bfloat16", "int8")])
+@pytest.mark.parametrize("pattern", ["M*-", "M*-M", "M-M", "*-"])
+@pytest.mark.parametrize(
+    ("dtype", "kv"), [("float32", None), ("bfloat16", None), ("bfloat16", "int8")]
+)
 def test_a_state_comes_back_bit_for_bit(
     tmp_path: Path, pattern: str, dtype: str, kv: str | None
 ) -> None:
@@ -104,7 +106,9 @@ def test_documents_are_kept_and_outlive_a_damaged_state(path: Path) -> None:
     (path / KEYS).write_bytes(b"")
     (path / MANIFEST).write_bytes(b"{")
     assert read_documents(path) == (make_document(),)
-    (path / "documents.json").write_bytes((path / "documents.json").read_bytes().replace(b"9", b"8"))
+    (path / "documents.json").write_bytes(
+        (path / "documents.json").read_bytes().replace(b"9", b"8")
+    )
     with pytest.raises(StateError, match=r"documents\.json is damaged"):
         read_documents(path)
 
@@ -161,7 +165,7 @@ def test_no_file_name_leads_elsewhere(path: Path, name: str) -> None:
         ({"num_tokens": 10**12}, "1000000000000 tokens; this model's are 1 to 64"),
         ({"num_tokens": 0}, "0 tokens"),
         ({"num_tokens": -1}, "-1 tokens"),
-        ({"num_tokens": 6}, "6 tokens and 2 snapshots of this model are 1104"),
+        ({"num_tokens": 6}, "6 tokens and 2 snapshots of this model are 544"),
         ({"num_tokens": "5"}, "num_tokens"),
         ({"num_tokens": 2.5}, "num_tokens"),
         ({"positions": [5, 2]}, "do not ascend"),
@@ -206,6 +210,18 @@ def test_a_size_that_no_state_has_is_refused_before_memory_is_taken(
     assert f"{1 << 40} bytes" in refused(path)
     (path / MANIFEST).write_bytes(b" " * (2 << 20))
     assert "at most" in refused(path)
+
+
+def test_large_states_are_read_on_threads_where_memory_is_free(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_folder, "LARGE_BYTES", 0)
+    assert is_same(read_state(path, IDENTITY), STATE)
+    (path / KEYS).write_bytes((path / KEYS).read_bytes()[:-1] + b"x")
+    assert refused(path).startswith(f"{KEYS} is damaged")
+    memory = replace(state_folder.read_memory(), available=100)
+    monkeypatch.setattr(state_folder, "read_memory", lambda: memory)
+    assert refused(path) == "needs 0.00 GB of memory, 0.00 GB are available"
 
 
 def test_tensors_of_other_names_types_or_shapes_are_refused_though_sealed(path: Path) -> None:
@@ -253,7 +269,9 @@ def wrong(**changes: Any) -> SavedState:
         (wrong(key_scales=torch.ones(1, 5, 1)), "keys.scales is not of this model"),
     ],
 )
-def test_a_state_that_is_none_is_not_written(tmp_path: Path, state: SavedState, reason: str) -> None:
+def test_a_state_that_is_none_is_not_written(
+    tmp_path: Path, state: SavedState, reason: str
+) -> None:
     with pytest.raises(StateError, match=reason):
         write_state(tmp_path / "X.state", IDENTITY, state)
     assert list(tmp_path.iterdir()) == []
@@ -306,7 +324,7 @@ from naga.engine.saved import StateError
 from naga.engine.state_folder import write_state
 identity = make_identity()
 state = make_state(identity, seed=1)
-resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
+resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
 try:
     write_state(Path({str(path)!r}), identity, state)
 except StateError as error:

@@ -7,6 +7,7 @@ state of a possible form comes back.
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -112,11 +113,20 @@ def seal(files: Files) -> None:
         pass
     for name in (MANIFEST, "documents.json"):
         if name in files:
-            files[f"{name}.sha256"] = f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n".encode()
+            files[f"{name}.sha256"] = (
+                f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n".encode()
+            )
 
 
 Mutation = Callable[[Files, Files, Random], None]
 MUTATIONS: tuple[Mutation, ...] = (flip, flip, truncate, insert, cut, swap, mix, lose, rewrite)
+
+
+def put(file: Path, text: bytes) -> None:
+    """Without emptying the file first, which some file systems put on the disk at once."""
+    with file.open("r+b" if file.exists() else "wb", buffering=0) as stream:
+        stream.write(text)
+        stream.truncate()
 
 
 def read_mutated(folder: Folder, mutated: Files) -> SavedState | None:
@@ -124,7 +134,7 @@ def read_mutated(folder: Folder, mutated: Files) -> SavedState | None:
     changed = [name for name in folder.files if mutated.get(name) != folder.files[name]]
     for name in changed:
         if name in mutated:
-            (folder.path / name).write_bytes(mutated[name])
+            put(folder.path / name, mutated[name])
         else:
             (folder.path / name).unlink()
     try:
@@ -133,12 +143,10 @@ def read_mutated(folder: Folder, mutated: Files) -> SavedState | None:
         assert "\n" not in str(error)
         return None
     finally:
-        try:
+        with suppress(StateError):
             read_documents(folder.path)
-        except StateError:
-            pass
         for name in changed:
-            (folder.path / name).write_bytes(folder.files[name])
+            put(folder.path / name, folder.files[name])
 
 
 def fuzz(folder: Folder, count: int, seed: int) -> tuple[int, int]:
