@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Measure speed beside others. 测速")
 
 Model = Annotated[Path, typer.Option(help="Checkpoint folder. 模型目录")]
+Checkpoint = Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")]
 Peers = Annotated[
     str, typer.Option(help="Of llama.cpp,transformers,vllm. 与之对比的引擎，逗号分隔")
 ]
@@ -228,6 +229,46 @@ def slice_(
     }
     options = parse_config(SliceOptions, asked, source="naga bench slice")
     _print(run_slice(options, _command(), Console(stderr=True)), as_json)
+
+
+@app.command()
+def determinism(
+    model: Checkpoint,
+    schedules: Annotated[int, typer.Option(min=1, help="How many. 次数")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the schedules. 随机种子")] = 0,
+    first: Annotated[int, typer.Option(min=0, help="Number of the first. 起始编号")] = 0,
+    dtype: Annotated[
+        Literal["float32", "bfloat16"] | None, typer.Option(help="Default: the model's. 计算精度")
+    ] = None,
+    backend: Annotated[
+        Literal["native", "reference"] | None, typer.Option(help="Default: native. 计算后端")
+    ] = None,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """Whether answers are the same, bit for bit, under random schedules. 回答是否逐位一致."""
+    from naga.bench.determinism import run_determinism
+    from naga.bench.report import make_room
+    from naga.config.load import parse_config
+    from naga.config.serve import EngineConfig
+    from naga.disk import write_atomic
+
+    make_room(markdown)
+    asked = {"dtype": dtype, "backend": backend}
+    report = run_determinism(
+        model,
+        parse_config(EngineConfig, asked, source="naga bench determinism"),
+        schedules=schedules,
+        seed=seed,
+        first=first,
+        command=_command(),
+        console=Console(stderr=True),
+    )
+    if markdown is not None:
+        write_atomic(markdown, report.to_markdown())
+    _print(report, as_json)
+    if report.differences:
+        raise typer.Exit(1)
 
 
 @app.command("convert-gguf")
