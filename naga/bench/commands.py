@@ -36,6 +36,7 @@ Pythons = Annotated[
 Precisions = Annotated[str, typer.Option(help="Of bf16,int8,int4,f32. 精度，逗号分隔")]
 Batches = Annotated[str, typer.Option("--batch", help="Sequences at once, e.g. 1,8. 批大小")]
 Rounds = Annotated[int, typer.Option(min=1, help="Paired rounds after a warm-up. 轮数")]
+NewTokens = Annotated[int, typer.Option(min=1, help="Of an answer. 回答长度")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Default: as torch has it. 线程数")]
 Seed = Annotated[int, typer.Option(help="Of the random tokens. 随机种子")]
 Markdown = Annotated[Path | None, typer.Option(help="Write a page here. 输出页面")]
@@ -269,6 +270,101 @@ def determinism(
     _print(report, as_json)
     if report.differences:
         raise typer.Exit(1)
+
+
+@app.command()
+def cache(
+    model: Checkpoint,
+    turns: Annotated[int, typer.Option(min=2, help="Of the conversation. 轮数")] = 8,
+    document_tokens: Annotated[int, typer.Option(min=1, help="Of its document. 文档长度")] = 16_000,
+    new_tokens: NewTokens = 32,
+    weights: Annotated[
+        Literal["int8", "int4"] | None, typer.Option(help="Quantise while loading. 量化权重")
+    ] = None,
+    kv: Annotated[
+        Literal["int8"] | None, typer.Option(help="Of keys and values. 键值缓存精度")
+    ] = None,
+    seed: Seed = 0,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """First tokens of a conversation about a document, warm and cold. 多轮对话的缓存命中."""
+    from naga.bench.cache import run_cache
+    from naga.bench.report import make_room
+    from naga.config.load import parse_config
+    from naga.config.serve import EngineConfig
+    from naga.disk import write_atomic
+
+    make_room(markdown)
+    report = run_cache(
+        model,
+        parse_config(EngineConfig, {"weights": weights, "kv": kv}, source="naga bench cache"),
+        turns=turns,
+        document_tokens=document_tokens,
+        new_tokens=new_tokens,
+        seed=seed,
+        command=_command(),
+        console=Console(stderr=True),
+    )
+    if markdown is not None:
+        write_atomic(markdown, report.to_markdown())
+    _print(report, as_json)
+    if not report.identical:
+        raise typer.Exit(1)
+
+
+@app.command("cache-trace")
+def cache_trace(
+    model: Checkpoint,
+    traces: Annotated[str, typer.Option(help="Of contract,agent,steps. 对话轨迹")] = (
+        "contract,agent,steps"
+    ),
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=http://HOST:PORT, or NAME=COMMAND with {port}. 与之对比的服务"),
+    ] = None,
+    beside_api: Annotated[
+        Literal["chat", "tokens"],
+        typer.Option(help="tokens: send token ids, for models without a tokenizer. 请求方式"),
+    ] = "tokens",
+    serve_args: Annotated[str, typer.Option(help="More of naga serve's. naga serve 的参数")] = "",
+    new_tokens: NewTokens = 32,
+    threads: Threads = None,
+    seed: Annotated[int | None, typer.Option(help="Default: a new one. 随机种子")] = None,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """Conversations over HTTP: what comes from the cache, and how soon. 经 HTTP 的对话轨迹."""
+    import os
+    import secrets
+
+    from naga.bench.cache_trace import our_contender, parse_contender, run_traces
+    from naga.bench.machine import describe_machine
+    from naga.bench.report import make_room
+    from naga.bench.traces import TRACES
+    from naga.disk import write_atomic
+
+    asked = _split(traces)
+    unknown = next((name for name in asked if name not in TRACES), None)
+    if unknown is not None or not asked:
+        raise ConfigError(f"--traces {traces!r}: use some of {','.join(TRACES)}")
+    make_room(markdown)
+    others = [parse_contender(item, beside_api) for item in beside or []]
+    # Servers started here take it from the environment.
+    os.environ["OMP_NUM_THREADS"] = str(_threads(threads))
+    report = run_traces(
+        model,
+        [our_contender(model, serve_args), *others],
+        asked,
+        seed=secrets.randbits(31) if seed is None else seed,
+        new_tokens=new_tokens,
+        machine=describe_machine(_threads(threads)),
+        command=_command(),
+        console=Console(stderr=True),
+    )
+    if markdown is not None:
+        write_atomic(markdown, report.to_markdown())
+    _print(report, as_json)
 
 
 @app.command("convert-gguf")

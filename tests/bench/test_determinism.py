@@ -71,11 +71,11 @@ def near(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_native_answers_do_not_depend_on_the_schedule(name: str, dtype: str) -> None:
     with open_bench(name, "native", dtype) as bench:
-        for number in range(8):
+        for number in range(5):
             bench.check(3, number)
         assert bench.differences == []
         # That something was asked of the cache, and of the scheduler.
-        assert bench.counts.tokens > 500 and bench.counts.cached_tokens > 100
+        assert bench.counts.tokens > 300 and bench.counts.cached_tokens > 50
         assert bench.counts.gave_way and bench.counts.cancelled
         assert bool(bench.counts.snapshots) == ("M" in CONFIGS[name].pattern)
 
