@@ -5,6 +5,14 @@ from typing import Literal
 
 from torch import Tensor
 
+# Bias, mask, forced token, how many top tokens to report; see naga/ops/sampling.
+Wishes = tuple[tuple[tuple[int, float], ...], bytes | None, int | None, int]
+# Temperature, top_p, top_k or 0, seed, choice, position, and what few draws ask for.
+Draw = tuple[float, float, int, int, int, int, Wishes | None]
+# A token, its log-probability and the top ones; token -1 where logits are not finite, -2 where no
+# token is allowed.
+Chosen = tuple[int, float, tuple[tuple[int, float], ...]]
+
 class Format:
     element: Format
     int8: Format
@@ -65,18 +73,14 @@ class Plan:
         lengths: Sequence[int],
         starts: Sequence[int],
         slots: Sequence[int],
+        sources: Sequence[int],
         pages: Sequence[Sequence[int]],
         states: BoundStates,
         hidden: Tensor,
     ) -> None: ...
     def logits(self, hidden: Tensor, out: Tensor) -> None: ...
-    def sample(
-        self, logits: Tensor, draws: Sequence[tuple[float, float, int, int, int, int]]
-    ) -> list[tuple[int, float]]:
-        """(temperature, top_p, top_k or 0, seed, choice, position) for each row of logits (R, V).
-
-        A token and its log-probability for each; token -1 where logits are not finite.
-        """
+    def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Chosen]:
+        """A token for each row of logits (R, V)."""
 
     def choose(
         self,
@@ -84,11 +88,12 @@ class Plan:
         lengths: Sequence[int],
         starts: Sequence[int],
         slots: Sequence[int],
+        sources: Sequence[int],
         pages: Sequence[Sequence[int]],
         states: BoundStates,
         rows: Sequence[int],
-        draws: Sequence[tuple[float, float, int, int, int, int]],
-    ) -> list[tuple[int, float]]:
+        draws: Sequence[Draw],
+    ) -> list[Chosen]:
         """`step`, then `logits` and `sample` of the hidden rows `rows`, in ascending order."""
 
     @property

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     from naga.config.model import ModelConfig
     from naga.config.serve import EngineConfig
+    from naga.data.reading import FoundQuote
     from naga.engine.chat import Reply
+    from naga.engine.constraint import Constraint
+    from naga.engine.reader import Asked
     from naga.engine.request import SamplingParams
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -38,6 +41,7 @@ app.add_typer(bench_app, name="bench")
 
 Dtype = Literal["float32", "bfloat16"]
 Model = Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")]
+ModelOption = Annotated[Path, typer.Option("--model", help="Checkpoint folder. 模型目录")]
 Recipe = Annotated[Path, typer.Argument(help="Recipe in TOML. 配方文件")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Overrides such as optim.lr=1e-3. 覆盖配方中的值")
@@ -131,6 +135,15 @@ def generate(
     top_p: TopP = 1.0,
     seed: Seed = 0,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer.")] = None,
+    json_schema: Annotated[
+        Path | None, typer.Option(help="Answer in JSON of the schema in this file. 按模式输出")
+    ] = None,
+    regex: Annotated[
+        str | None, typer.Option(help="What the answer must match. 按正则输出")
+    ] = None,
+    thinking_budget: Annotated[
+        int | None, typer.Option(help="Close the thought after so many tokens. 思考词元上限")
+    ] = None,
     dtype: DtypeOption = None,
     weights: WeightsOption = None,
     kv: KvOption = None,
@@ -141,11 +154,17 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Answer one prompt. 回答一个问题."""
+    from dataclasses import replace
+
     from naga.data.chat import Message
     from naga.engine.chat import chat_request, complete, open_engine, raw_request
 
     text = _read_stdin() if prompt == "-" else prompt
-    sampling = _sampling(temperature, top_p, seed, max_tokens, tuple(stop or ()))
+    sampling = replace(
+        _sampling(temperature, top_p, seed, max_tokens, tuple(stop or ())),
+        thinking_budget=thinking_budget,
+        constraint=_constraint(json_schema, regex),
+    )
     with open_engine(model, _engine_config(dtype, weights, kv, device, backend)) as engine:
         if raw:
             request = raw_request(engine.tokenizer, text, sampling)
@@ -199,6 +218,98 @@ def chat(
                 console.print(reply.error, style="red", markup=False)
                 continue
             history = [*asked, Message(role="assistant", content=reply.text)]
+
+
+@app.command()
+def read(
+    files: Annotated[list[Path], typer.Argument(help="Documents. 文档")],
+    model: ModelOption,
+    out: Annotated[Path, typer.Option(help="State to write, X.state. 输出的状态目录")],
+    dtype: DtypeOption = None,
+    weights: WeightsOption = None,
+    kv: KvOption = None,
+    device: Device = "cpu",
+    backend: Backend = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read documents once and keep the state, for `naga ask`. 阅读文档并保存状态."""
+    from naga.data.documents import read_document
+    from naga.data.reading import document_tokens
+    from naga.data.tokenizer import Tokenizer
+    from naga.engine import reader
+    from naga.engine.chat import open_engine
+    from naga.engine.identity import identify
+    from naga.engine.state_folder import check_place, write_state
+
+    documents = [read_document(file) for file in files]
+    check_place(out)
+    config = _engine_config(dtype, weights, kv, device, backend)
+    num_tokens = len(document_tokens(Tokenizer.load(model), documents))
+    with open_engine(model, reader.make_room(config, num_tokens + 1)) as engine:
+        state = reader.read(engine, documents, _late_bar("reading 阅读", "tokens"))
+        identity = identify(model, engine.numerics, progress=_late_bar("hashing 校验", "bytes"))
+    num_bytes = write_state(out, identity, state, documents)
+    found = {
+        "path": str(out),
+        "documents": len(documents),
+        "tokens": len(state.tokens),
+        "state_bytes": state.num_bytes,
+        "account_bytes": identity.state_bytes(len(state.tokens), len(state.snapshots)),
+        "disk_bytes": num_bytes,
+    }
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    each, once = identity.state_bytes(1, 0), identity.state_bytes(0, len(state.snapshots))
+    print(
+        f"{out}: {len(documents)} documents 文档, {len(state.tokens):,} tokens 词元, "
+        f"{state.num_bytes:,} bytes = {once:,} state 状态 + {each:,} per token 每词元 "
+        f"({num_bytes:,} on disk 磁盘)"
+    )
+
+
+@app.command()
+def ask(
+    state: Annotated[Path, typer.Argument(help="What naga read wrote. 状态目录")],
+    question: Annotated[str, typer.Argument(help="What to ask; - reads standard input. 提问")],
+    model: ModelOption,
+    max_tokens: MaxTokens = 512,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    seed: Seed = 0,
+    dtype: DtypeOption = None,
+    weights: WeightsOption = None,
+    kv: KvOption = None,
+    device: Device = "cpu",
+    backend: Backend = None,
+    thinking: Thinking = True,
+    as_json: AsJson = False,
+) -> None:
+    """Ask about documents that were read; quotes come with their places. 就已读的文档提问."""
+    from naga.data.tokenizer import Tokenizer
+    from naga.engine import reader
+    from naga.engine.chat import open_engine
+    from naga.engine.identity import identify
+    from naga.engine.state_folder import read_documents
+
+    text = _read_stdin() if question == "-" else question
+    sampling = _sampling(temperature, top_p, seed, max_tokens)
+    try:
+        documents = read_documents(state)
+    except ConfigError as reason:
+        raise ConfigError(f"{reason}; run naga read again 请重新运行 naga read") from None
+    prompt = reader.prompt_tokens(Tokenizer.load(model), documents, text, enable_thinking=thinking)
+    config = _engine_config(dtype, weights, kv, device, backend)
+    with open_engine(model, reader.make_room(config, len(prompt) + max_tokens)) as engine:
+        identity = identify(model, engine.numerics, progress=_late_bar("hashing 校验", "bytes"))
+        refused = None
+        try:
+            reader.restore(engine, state, identity, documents)
+        except ConfigError as reason:
+            refused = " ".join(str(reason).split())
+            print(f"naga: {refused}; reading the text again 重新阅读原文", file=sys.stderr)
+        asked = reader.ask(engine, documents, text, sampling, enable_thinking=thinking)
+    _print_asked(asked, refused, as_json)
 
 
 @app.command()
@@ -263,11 +374,13 @@ def evaluate(
         return _print_perplexity(model, perplexity, config, window, as_json)
     if window is not None:
         raise ConfigError("--window is for --perplexity: name a text with it")
+    from naga.bench.report import make_room
     from naga.engine.chat import open_engine
     from naga.eval import engine_answerer, evaluate, write_samples
     from naga.tasks import SCORED, make_tasks
     from naga.train.progress import counter
 
+    make_room(samples)
     names = [name.strip() for name in tasks.split(",") if name.strip()] or list(SCORED)
     made = make_tasks(names, _read_texts(documents))
     sampling = _sampling(0.0, 1.0, 0, max_tokens)
@@ -515,6 +628,21 @@ def _sampling(
     )
 
 
+def _constraint(json_schema: Path | None, regex: str | None) -> "Constraint | None":
+    from naga.engine.constraint import Constraint
+
+    if json_schema is not None and regex is not None:
+        raise ConfigError("--json-schema and --regex: give only one")
+    if regex is not None:
+        return Constraint(kind="regex", text=regex)
+    if json_schema is None:
+        return None
+    try:
+        return Constraint(kind="json_schema", text=json_schema.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise ConfigError(f"{json_schema}: not UTF-8 text") from None
+
+
 def _print_reply(reply: "Reply", as_json: bool) -> None:
     from dataclasses import asdict
 
@@ -533,6 +661,65 @@ def _print_reply(reply: "Reply", as_json: bool) -> None:
     if reply.reasoning:
         Console(stderr=True, highlight=False).print(reply.reasoning, style="dim", markup=False)
     print(reply.text)
+
+
+def _print_asked(asked: "Asked", refused: str | None, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    reply = asked.reply
+    usage, ttft = reply.usage, reply.timings.first_token_s
+    if as_json:
+        quotes = [
+            {
+                "text": quote.text,
+                "found": quote.location is not None,
+                "document": quote.document,
+                **(asdict(quote.location) if quote.location else {}),
+            }
+            for quote in asked.quotes
+        ]
+        result = {
+            "text": reply.text,
+            "cached_tokens": usage.cached_tokens,
+            "prompt_tokens": usage.prompt_tokens,
+            "ttft_s": ttft,
+            "quotes": quotes,
+            "reasoning": reply.reasoning,
+            "finish_reason": reply.finish_reason,
+            "refused": refused,
+        }
+        print(json.dumps(result, ensure_ascii=False))
+        return
+    side = Console(stderr=True, highlight=False, soft_wrap=True)
+    if reply.reasoning:
+        side.print(reply.reasoning, style="dim", markup=False)
+    print(reply.text)
+    for quote in asked.quotes:
+        print(f"  “{quote.text}” {_place(quote)}")
+    first = "" if ttft is None else f", first token 首词元 {1000 * ttft:,.0f} ms"
+    side.print(
+        f"{usage.prompt_tokens:,} prompt tokens 提示词元, "
+        f"{usage.cached_tokens:,} cached 已缓存{first}",
+        style="dim",
+        markup=False,
+    )
+
+
+def _place(quote: "FoundQuote") -> str:
+    place = quote.location
+    if place is None:
+        return "— not in the documents 文档中没有"
+    exact = "" if place.exact else ", white space differs 空白有出入"
+    span = f"{place.start}–{place.end}"
+    return f"— {quote.document}, page 页 {place.page}, characters 字符 {span}{exact}"
+
+
+def _late_bar(
+    verb: str, unit: Literal["bytes", "tokens"]
+) -> "Callable[[int], AbstractContextManager[Callable[[int], None]]]":
+    from naga.train.progress import late_bar
+
+    return lambda total: late_bar(verb, Console(stderr=True), total=total, unit=unit)
 
 
 def _print_perplexity(

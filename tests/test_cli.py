@@ -170,9 +170,12 @@ def test_a_config_of_no_kind_is_refused(naga: Run, tmp_path: Path) -> None:
         ("generate m p --max-tokens 0", "max_tokens must be at least 1, not 0"),
         ("generate m p --top-p 0", "top_p must be above 0 and at most 1, not 0.0"),
         ("generate m p --temperature nan", "temperature must be finite"),
-        ("generate /nowhere/m p", "/nowhere/m: no such file"),
-        ("chat /nowhere/m", "/nowhere/m: no such file"),
-        ("serve /nowhere/m --port 0", "/nowhere/m: no such file"),
+        ("generate /nowhere/m p", "/nowhere/m: no such folder; give a checkpoint folder"),
+        ("chat /nowhere/m", "/nowhere/m: no such folder; give a checkpoint folder"),
+        ("serve /nowhere/m --port 0", "/nowhere/m: no such folder; give a checkpoint folder"),
+        ("eval /nowhere/m --perplexity t.txt", "/nowhere/m: no such folder"),
+        ("eval /nowhere/m --samples /dev/null/s", "/dev/null/s: cannot be written"),
+        ("bench prefill --model m --peers ,", "naga bench prefill: peers: name one at least"),
         ("serve --port 65536", "naga serve: port: Input should be less than or equal to 65535"),
         ("pretrain /nowhere/r.toml", "/nowhere/r.toml: no such file"),
         ("sft /nowhere/r.toml x=1", "/nowhere/r.toml: no such file"),
@@ -254,6 +257,33 @@ def test_generate_raw_skips_the_template(naga: Run, checkpoint: Path, tokenizer:
     assert raw == len(tokenizer.encode("the rent"))
     assert chat == raw + 4, "<|user|> … <|end|> <|assistant|> <think>"
     assert answers[0]["reasoning"] == ""
+
+
+def test_generate_holds_to_a_schema_or_a_regex(naga: Run, checkpoint: Path, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "array", "items": {"enum": ["甲", "乙"]}, "maxItems": 2}')
+    flags = ("--no-thinking", "--max-tokens=40")
+    held = naga("generate", checkpoint, "rent", "--json-schema", schema, *flags)
+    assert held.code == 0 and json.loads(held.out) in (
+        [],
+        ["甲"],
+        ["乙"],
+        *([a, b] for a in "甲乙" for b in "甲乙"),
+    )
+    matched = naga("generate", checkpoint, "rent", "--regex", "(yes|no)!", *flags)
+    assert matched.out.strip() in ("yes!", "no!")
+    schema.write_text('{"not": {}}')
+    assert "not" in refused(naga("generate", checkpoint, "rent", "--json-schema", schema, *flags))
+    both = ("--json-schema", schema, "--regex", "a", *flags)
+    assert "only one" in refused(naga("generate", checkpoint, "rent", *both))
+
+
+def test_generate_closes_a_thought_at_its_budget(naga: Run, checkpoint: Path) -> None:
+    flags = ("--max-tokens=4", "--thinking-budget=0", "--json")
+    usage = json.loads(naga("generate", checkpoint, "the rent", *flags).out)["usage"]
+    assert usage["reasoning_tokens"] == 1
+    raw = naga("generate", checkpoint, "the rent", "--raw", "--thinking-budget=3")
+    assert "thinking_budget" in refused(raw)
 
 
 def test_generate_reads_standard_input(

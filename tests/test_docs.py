@@ -17,7 +17,7 @@ import typer.main
 from naga.cli import _kind_of, app
 from naga.config.load import load_config
 from naga.config.model import ModelConfig
-from naga.server.protocol import parse_request
+from naga.server.protocol import ChatRequest, parse_request
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
@@ -166,7 +166,7 @@ def test_requests_shown_are_taken_by_the_server(document: Path) -> None:
     for words in commands(document):
         if words[0] == "curl" and "-d" in words:
             body = words[words.index("-d") + 1]
-            assert parse_request(body.encode()).messages
+            assert parse_request(body.encode(), ChatRequest).messages
 
 
 def test_both_readmes_show_the_same_commands() -> None:

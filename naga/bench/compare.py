@@ -27,7 +27,7 @@ from naga.bench.engines import (
 from naga.bench.gguf_files import make_gguf
 from naga.bench.limits import PRODUCTS, Kv, Precision
 from naga.bench.machine import describe_machine
-from naga.bench.peers import Installed, find_peers
+from naga.bench.peers import PEERS, Installed, find_peers
 from naga.bench.report import Report, describe_subject
 from naga.bench.rounds import Case, Comparison, Rounds
 from naga.checkpoint.config import read_layout
@@ -46,7 +46,7 @@ class CompareOptions(Config):
     work: Literal["prefill", "decode"]
     model: Path
     """Checkpoint folder."""
-    peers: tuple[str, ...] = Field(min_length=1)
+    peers: tuple[str, ...]
     peer_pythons: tuple[str, ...] = ()
     """NAME=PATH of the interpreters of peers in environments of their own."""
     precisions: tuple[Precision, ...] = Field(min_length=1)
@@ -63,6 +63,8 @@ class CompareOptions(Config):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if not self.peers:
+            raise ValueError(f"peers: name one at least of {', '.join(PEERS)}")
         if self.work == "prefill" and not min(self.contexts):
             raise ValueError("contexts: prefill needs prompts of at least one token")
         return self

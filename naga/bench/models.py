@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from naga.checkpoint.config import CONFIG_FILE
 from naga.checkpoint.load import memory_shapes, meta_model
 from naga.checkpoint.save import save_made
 from naga.config.base import ConfigError
@@ -54,8 +55,12 @@ def make_model(
     """Write the checkpoint folder `out`; the same seed gives the same bytes for one torch version.
 
     `made` is called after each of the `count_tensors(config)` tensors, for a progress bar.
-    ConfigError as of save_model.
+    ConfigError as of save_model, and for a folder that has a checkpoint: it may be a trained one.
     """
+    if (out / CONFIG_FILE).exists():
+        raise ConfigError(
+            f"{out}: has a checkpoint, which random weights would replace; give a new folder"
+        )
     shapes = memory_shapes(meta_model(config))
 
     # The last one is kept: a layout may store each expert by itself.

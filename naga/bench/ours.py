@@ -46,12 +46,16 @@ USUAL = parse_config(EngineConfig, {}, source="bench")
 def open_sequences(
     *, model: str, precision: Precision, kv: Kv | None, sequences: int, tokens: int
 ) -> "EngineSequences":
-    """The engine's defaults, with memory for so many sequences, of `tokens` tokens together."""
+    """The engine's defaults, with memory for so many sequences, of `tokens` tokens together.
+
+    But it guesses no tokens ahead: answers of random weights repeat themselves, which nobody's do.
+    """
     asked = {
         "dtype": dtype_of(precision),
         "backend": "native",
         "max_running": max(USUAL.max_running, sequences),
         "kv_tokens": tokens,
+        "draft_tokens": 0,
         "kv": kv,
         "weights": weights_of(precision),
     }

@@ -248,7 +248,8 @@ def _cells(found: Comparison) -> tuple[str, ...]:
 
 
 def _speed(case: Case, times: Times) -> tuple[str, str]:
-    value = case.timed_tokens / median(times.seconds)
+    # As in the rows: of an even number of rounds the median of the times is another speed.
+    value = median(case.timed_tokens / took for took in times.seconds)
     share = "–" if times.of_limit is None else f"{times.of_limit:.0%}"
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}", share
 

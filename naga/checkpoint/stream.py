@@ -14,7 +14,13 @@ from torch import Tensor
 
 from naga.checkpoint.layout import Shape
 
-NAMES = {torch.uint8: "U8", torch.float32: "F32"}
+NAMES = {
+    torch.uint8: "U8",
+    torch.int8: "I8",
+    torch.int32: "I32",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,7 +29,7 @@ class Entry:
 
     name: str
     dtype: torch.dtype
-    """uint8 or float32."""
+    """One of NAMES."""
     shape: Shape
     make: Callable[[], Tensor]
 
@@ -35,14 +41,15 @@ class Entry:
 def write_stream(file: Path, entries: Sequence[Entry], metadata: dict[str, str]) -> None:
     """Write `entries` into a new file."""
     with file.open("xb") as stream:
-        stream.write(_header(entries, metadata))
+        stream.write(header(entries, metadata))
         for entry in entries:
             tensor = entry.make()
             assert (tuple(tensor.shape), tensor.dtype) == (entry.shape, entry.dtype), entry.name
             stream.write(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
 
 
-def _header(entries: Sequence[Entry], metadata: dict[str, str]) -> bytes:
+def header(entries: Sequence[Entry], metadata: dict[str, str]) -> bytes:
+    """All that stands in the file before the first tensor; tensors follow in their order."""
     described: dict[str, object] = {"__metadata__": metadata}
     first = 0
     for entry in entries:

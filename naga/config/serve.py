@@ -30,6 +30,9 @@ class EngineConfig(Config):
     """Memory for snapshots of recurrent states, from which known prompts go on; 0 keeps none."""
     kv: Literal["int8"] | None = None
     """What keys and values are held in, None being dtype; int8 takes half of bfloat16's memory."""
+    draft_tokens: int = Field(8, ge=0, le=16)
+    """Tokens to guess ahead at most, from where the last ones stood before, and to check together:
+    the same answer sooner where it repeats the prompt. 0 never guesses."""
     prefill_chunk: int = Field(512, gt=0)
     """Prompt tokens one step may process, so that running requests keep generating."""
 
@@ -38,5 +41,10 @@ class ServerConfig(Config):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65_535)
     """0 lets the system choose a free port."""
+    state_bytes: int = Field(10_000_000_000, ge=0)
+    """Disk space for conversations that requests name (prompt_cache_key), under NAGA_STATE_DIR;
+    0 keeps none."""
+    state_idle_s: float = Field(30.0, gt=0)
+    """Seconds of silence after which a named conversation is saved."""
     default_max_tokens: int = Field(1024, gt=0)
     """Answer length when a request names none (bounded by the model's context)."""

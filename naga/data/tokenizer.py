@@ -123,6 +123,10 @@ class Tokenizer:
             )
         return self._special[name]
 
+    def control_name(self, index: int) -> str | None:
+        """The name of a control token; None for any other."""
+        return self._backend.id_to_token(index) if index in self._special_ids else None
+
     def is_chat(self) -> bool:
         """Whether it has every control token, so that chat.py can render with it."""
         return all(name in self._special for name in CONTROL)

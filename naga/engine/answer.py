@@ -1,17 +1,19 @@
-"""One request's answer as it grows: chosen tokens in, Outputs out. No torch.
+"""One request's answer as it grows: Draws out, chosen tokens in, Outputs out. No torch.
 
-Splits reasoning from content (data/chat.py), stops at end tokens and stop strings, counts and
-times. Does not choose tokens and holds no memory of the engine's. Times are seconds of a monotonic
-clock, handed in by the caller.
+Says how tokens are to be chosen (choosing.py), splits reasoning from content (data/chat.py), stops
+at end tokens and stop strings, counts and times. Holds no memory of the engine's. Times are seconds
+of a monotonic clock, handed in by the caller.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from naga.config.base import ConfigError
 from naga.data.chat import ReplyParser
 from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
-from naga.engine.request import FinishReason, Output, Request, Timings, Usage
-from naga.ops.sampling import Sample
+from naga.engine.choosing import Chooser
+from naga.engine.request import FinishReason, Output, PromptLogprob, Request, Timings, Usage
+from naga.ops.sampling import Draw, Sample
 
 
 def own_stop_ids(tokenizer: Tokenizer) -> frozenset[int]:
@@ -61,7 +63,7 @@ def _overlap(text: str, stop: str) -> int:
 
 
 class Answer:
-    """ConfigError if the tokenizer cannot serve this kind of request."""
+    """ConfigError if the tokenizer or the model cannot serve this kind of request."""
 
     def __init__(
         self, request: Request, tokenizer: Tokenizer, stop_ids: frozenset[int], *, submitted: float
@@ -70,6 +72,9 @@ class Answer:
         self._stop_ids = stop_ids
         self._parser = ReplyParser(tokenizer, thinking=request.thinking, raw=request.raw)
         self._filter = StopFilter(request.sampling.stop)
+        _check_bias(request, tokenizer)
+        self._chooser = Chooser(request, tokenizer, stop_ids)
+        self._prompt = [PromptLogprob(token=request.prompt[0], logprob=None)]
         self._num_tokens = 0
         self._num_reasoning = 0
         self._submitted = submitted
@@ -83,20 +88,60 @@ class Answer:
         if self._admitted is None:
             self._admitted, self._cached_tokens = now, cached_tokens
 
+    @property
+    def forced(self) -> tuple[int, ...]:
+        """The next tokens, known before they are drawn; mostly none."""
+        return self._chooser.forced
+
+    def next_draw(self, position: int) -> Draw:
+        """How the next token is chosen; `position`: the tokens before it, the prompt's included."""
+        return self._chooser.draw(position)
+
+    def next_draws(self, position: int, drafts: Sequence[int]) -> list[Draw]:
+        """`next_draw`, then how the token after each draft is chosen, were the draft to come.
+
+        Ends before a draft that cannot come, and with one after which no token can.
+        """
+        return self._chooser.draws(position, drafts)
+
+    def prompt_draw(self, position: int) -> Draw | None:
+        """For the row before prompt[position], position >= 1; None if nobody asked."""
+        top = self._request.sampling.prompt_logprobs
+        if top is None:
+            return None
+        token = self._request.prompt[position]
+        return Draw(
+            temperature=0, top_p=1, top_k=None, seed=0, choice=0, position=0, forced=token, top=top
+        )
+
+    def add_prompt(self, sample: Sample) -> None:
+        """What `prompt_draw` gave, for each position once and in order."""
+        self._prompt.append(
+            PromptLogprob(token=sample.token, logprob=sample.logprob, top=sample.top)
+        )
+
     def add(self, sample: Sample, now: float) -> Output:
         """Take the next token; the Output has a finish_reason if it is the last."""
         self._count(now)
-        output = Output(request_id=self._request.id, token=sample.token, logprob=sample.logprob)
-        if sample.token in self._stop_ids:
+        output = Output(
+            request_id=self._request.id,
+            token=sample.token,
+            logprob=sample.logprob,
+            top_logprobs=sample.top,
+        )
+        if sample.token in self._stop_ids and not self._request.sampling.ignore_eos:
             return self._final("stop", now, output)
         delta = self._parser.feed(sample.token)
         output = replace(
             output, reasoning=delta.reasoning, content=self._filter.feed(delta.content)
         )
-        if self._filter.stopped:
+        self._chooser.take(sample.token)
+        if self._filter.stopped or self._chooser.complete:
             return self._final("stop", now, output)
         if self._num_tokens == self._request.sampling.max_tokens:
             return self._final("length", now, output)
+        if self._chooser.failed is not None:
+            return self._final("error", now, replace(output, error=self._chooser.failed))
         return output
 
     def end(self, reason: FinishReason, now: float, error: str | None = None) -> Output:
@@ -118,6 +163,15 @@ class Answer:
                 cached_tokens=self._cached_tokens,
             ),
             timings=self._timings(now),
+            prompt_logprobs=self._prompt_logprobs(),
+        )
+
+    def _prompt_logprobs(self) -> tuple[PromptLogprob, ...] | None:
+        asked = self._request.sampling.prompt_logprobs is not None
+        return (
+            tuple(self._prompt)
+            if asked and len(self._prompt) == len(self._request.prompt)
+            else None
         )
 
     def _count(self, now: float) -> None:
@@ -136,3 +190,11 @@ class Answer:
             first_token_s=None if self._first is None else self._first - self._submitted,
             decode_tokens_per_s=speed,
         )
+
+
+def _check_bias(request: Request, tokenizer: Tokenizer) -> None:
+    for token, _ in request.sampling.logit_bias:
+        if token >= tokenizer.vocab_size:
+            raise ConfigError(
+                f"logit_bias: token {token} is beyond the vocabulary of {tokenizer.vocab_size}"
+            )

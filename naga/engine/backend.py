@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from naga.model.native import NativeModel
 
 
+# Goes up whenever a kernel's bits change on any machine: states saved before are then refused.
+NUMERICS_VERSION = 1
+
+
 class RowModel(Protocol):
     """What the engine needs of a model; HybridLM says what the methods mean."""
 

@@ -2,12 +2,14 @@
 
 A sequence is taken in with what the prefix tree knows of its beginning: full pages are shared, the
 page that has begun and the state are copied (the caller does the copying, in the order told). It
-grows page by page; what it has filled is shared with others at once. Slots 0..num_slots-1 are the
-running sequences', those above hold snapshots. Not thread-safe: the engine thread alone calls it.
+grows page by page; what it has filled is shared with others at once. Every sequence has two slots,
+so that its state can be taken on without losing it: those are the first 2 * num_slots; those above
+hold snapshots. Not thread-safe: the engine thread alone calls it.
 Does not decide who runs (scheduler.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from naga.config.base import ConfigError
@@ -15,6 +17,9 @@ from naga.config.model import ModelConfig
 from naga.engine.pages import FreeList, Pages
 from naga.engine.prefix import Match, Node, PrefixTree
 from naga.engine.request import Request
+
+# Of tiny states a budget holds more than anybody can use.
+MOST_SNAPSHOTS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +34,11 @@ class Copies:
 class Holding:
     """What one running sequence holds."""
 
+    seat: int
     slot: int
+    """Of its state."""
+    spare: int
+    """For a state that may be dropped again."""
     pages: list[int]
     """pages[p] keeps positions [p * page_size, (p + 1) * page_size)."""
     node: Node
@@ -39,6 +48,29 @@ class Holding:
     known: int
     """Tokens whose keys and values were known when it came."""
     copies: Copies
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """Where a known beginning lies."""
+
+    length: int
+    """Tokens that need not be computed."""
+    pages: tuple[int, ...]
+    snapshots: tuple[tuple[int, int], ...]
+    """(position, slot), ascending."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """What is to be written before the next step."""
+
+    pages: tuple[tuple[int, int], ...]
+    """(index of the page among the tokens', page)."""
+    snapshots: tuple[tuple[int, int], ...]
+    """(position, slot)."""
+    known: int
+    """Tokens that need not be computed once that is done."""
 
 
 @dataclass(kw_only=True)
@@ -80,6 +112,11 @@ class Cache:
             num_snapshots=self.num_snapshots,
             recurrent=self.recurrent,
         )
+
+    @property
+    def first_snapshot(self) -> int:
+        """The slot of the first snapshot."""
+        return 2 * self.num_slots
 
     @property
     def free_slots(self) -> int:
@@ -159,13 +196,85 @@ class Cache:
         if slot is None:
             return None
         self.counts.snapshots_planted += 1
-        return self.num_slots + slot
+        return self.first_snapshot + slot
 
     def release(self, holding: Holding) -> None:
         """Give everything back; ValueError if it was given back before."""
-        self._slots.give([holding.slot])
+        self._slots.give([holding.seat])
         self.pages.drop(holding.pages)
         self.tree.unpin(holding.node)
+
+    def known(self, tokens: Sequence[int], tenant: str) -> Known:
+        """The longest beginning of `tokens` to go on from; its last token may be their last."""
+        nodes = self.tree.nodes_of(tokens, tenant)
+        snapshots = self.tree.snapshots_on(tokens, tenant)
+        length = nodes[-1].end if nodes else 0
+        pages = [node.page for node in nodes if node.page is not None]
+        if self.recurrent:
+            length = snapshots[-1].position if snapshots else 0
+            last = snapshots[-1].page if snapshots else None
+            pages = pages[: length // self.page_size] + ([] if last is None else [last])
+        return Known(
+            length=length,
+            pages=tuple(pages),
+            snapshots=tuple((s.position, self.first_snapshot + s.slot) for s in snapshots),
+        )
+
+    @contextmanager
+    def adopting(
+        self, tokens: Sequence[int], tenant: str, positions: Sequence[int]
+    ) -> Iterator[Places | None]:
+        """Make these tokens known, whose states at `positions` are; None if they do not fit.
+
+        What is known already stays as it is. The caller writes what the places say; if it raises,
+        all is forgotten.
+        """
+        nodes = self.tree.nodes_of(tokens, tenant)
+        node = nodes[-1] if nodes else self.tree.root(tenant)
+        # Without recurrent layers a page that has begun is of no use; it ends at a snapshot.
+        length = len(tokens) if self.recurrent else len(tokens) // self.page_size * self.page_size
+        count = self.pages_for(length) - len(nodes)
+        self.tree.pin(node)
+        fits = self.tree.free_pages(count) and (self.num_snapshots > 0 or not self.recurrent)
+        self.tree.unpin(node)
+        if not fits:
+            yield None
+            return
+        own = self.pages.take(count)
+        pages = [*(n.page for n in nodes if n.page is not None), *own]
+        path = [self.tree.root(tenant), *nodes]
+        for first in range(len(nodes) * self.page_size, length, self.page_size):
+            page = tuple(tokens[first : first + self.page_size])
+            if len(page) == self.page_size:
+                path.append(self.tree.extend(path[-1], page, pages[first // self.page_size]))
+        planted = tuple(self._plant_all(tokens, path, pages, positions))
+        try:
+            yield Places(
+                pages=tuple(enumerate(own, len(nodes))),
+                snapshots=planted,
+                known=self.known(tokens, tenant).length,
+            )
+        except BaseException:
+            self.tree.clear()
+            raise
+        finally:
+            self.pages.drop(own)
+
+    def _plant_all(
+        self,
+        tokens: Sequence[int],
+        path: Sequence[Node],
+        pages: Sequence[int],
+        positions: Sequence[int],
+    ) -> Iterator[tuple[int, int]]:
+        """The deepest first: it saves most."""
+        for position in sorted(positions, reverse=True):
+            node = path[position // self.page_size]
+            tail = tuple(tokens[node.end : position])
+            slot = self.tree.plant(node, tail, pages[position // self.page_size] if tail else None)
+            if slot is not None:
+                self.counts.snapshots_planted += 1
+                yield position, self.first_snapshot + slot
 
     def _nothing(self, tenant: str) -> Match:
         root = self.tree.root(tenant)
@@ -173,22 +282,29 @@ class Cache:
 
     def _hold(self, match: Match, pages: list[int], asked: int) -> Holding:
         self.tree.use(match)
-        (slot,) = self._slots.take(1)
+        (seat,) = self._slots.take(1)
         restored, tail = match.snapshot, match.tail_page
         self.counts.asked += asked
         self.counts.matched += match.known
         self.counts.restored += match.position
         return Holding(
-            slot=slot,
+            seat=seat,
+            slot=seat,
+            spare=self.num_slots + seat,
             pages=pages,
             node=match.node,
             start=match.position,
             known=match.known,
             copies=Copies(
-                slot=None if restored is None else (self.num_slots + restored.slot, slot),
+                slot=None if restored is None else (self.first_snapshot + restored.slot, seat),
                 page=None if tail is None else (tail, pages[match.node.end // self.page_size]),
             ),
         )
+
+
+def snapshots_within(num_bytes: int, state_bytes: int) -> int:
+    """Snapshots of recurrent states that fit; 0 for a model without any state."""
+    return min(num_bytes // state_bytes, MOST_SNAPSHOTS) if state_bytes else 0
 
 
 def check_fits(request: Request, config: ModelConfig, cache: Cache) -> None:

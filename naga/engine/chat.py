@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from naga.checkpoint.config import read_model_config
 from naga.checkpoint.fields import read_json
 from naga.checkpoint.save import GENERATION_FILE
 from naga.config.base import ConfigError
@@ -17,7 +18,15 @@ from naga.data.chat import Message, message_ends, render_prompt
 from naga.data.tokenizer import Tokenizer
 from naga.engine.backend import load_backend
 from naga.engine.engine import Engine
-from naga.engine.request import FinishReason, Output, Request, SamplingParams, Timings, Usage
+from naga.engine.request import (
+    FinishReason,
+    Output,
+    PromptLogprob,
+    Request,
+    SamplingParams,
+    Timings,
+    Usage,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +41,18 @@ class Reply:
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     """Of each token, under the plain softmax (temperature 1, no masks)."""
+    top_logprobs: tuple[tuple[tuple[int, float], ...], ...]
+    """Of each token: (token, log-probability) of the most likely ones."""
     weights_version: int
     """Of the weights that it was computed with."""
+    prompt_logprobs: tuple[PromptLogprob, ...] | None = None
     error: str | None = None
 
 
 def open_engine(path: Path, config: EngineConfig) -> Engine:
     """Load the checkpoint folder `path` and start its engine; ConfigError names what is wrong."""
+    # First: of a folder that is none, the tokenizer is not what is missing.
+    read_model_config(path)
     tokenizer, stop_ids = Tokenizer.load(path), read_stop_ids(path)
     return Engine(load_backend(path, config), tokenizer, config, stop_ids=stop_ids)
 
@@ -149,6 +163,8 @@ def gather(outputs: Sequence[Output]) -> Reply:
         timings=last.timings,
         tokens=tuple(output.token for output in outputs if output.token is not None),
         logprobs=tuple(output.logprob for output in outputs if output.logprob is not None),
+        top_logprobs=tuple(o.top_logprobs for o in outputs if o.token is not None),
         weights_version=last.weights_version,
+        prompt_logprobs=last.prompt_logprobs,
         error=last.error,
     )

@@ -15,10 +15,11 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -30,17 +31,20 @@ from naga.config.serve import EngineConfig
 from naga.data.tokenizer import Tokenizer
 from naga.engine.answer import Answer, own_stop_ids
 from naga.engine.backend import Backend
-from naga.engine.cache import Cache, CacheCounts, check_fits
+from naga.engine.cache import Cache, CacheCounts, check_fits, snapshots_within
+from naga.engine.drafts import Drafts
 from naga.engine.pace import Pace
 from naga.engine.request import FinishReason, Output, QueueFull, Request
 from naga.engine.runner import Runner
-from naga.engine.scheduler import Job, Scheduler
+from naga.engine.saved import SavedState
+from naga.engine.scheduler import BEHIND, Job, Piece, Scheduler
+from naga.engine.transfer import export_state, install_state
 from naga.model.account import account
 from naga.model.state import StatePool
 from naga.ops.sampling import Draw, Sample
 
-# Of tiny states a budget holds more than anybody can use.
-MOST_SNAPSHOTS = 4096
+# Guesses of all sequences that are checked in one step.
+DRAFT_ROWS = 16
 T = TypeVar("T")
 Sink = Callable[[Output], None]
 logger = logging.getLogger(__name__)
@@ -62,6 +66,8 @@ class Load:
     evicted_snapshots: int
     gave_way: int
     """Requests that were interrupted for lack of memory or for others."""
+    state_bytes: int
+    """Of one recurrent state."""
     counts: CacheCounts
 
 
@@ -76,17 +82,27 @@ class _Client:
     deadline: float
     """By the monotonic clock."""
 
-    def draw(self) -> Draw:
-        """How its next token is chosen."""
-        sampling = self.request.sampling
-        return Draw(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k,
-            seed=sampling.seed,
-            choice=self.request.choice,
-            position=len(self.job.tokens),
-        )
+    drafts: Drafts
+
+    def guess(self, most: int) -> list[Draw]:
+        """Guess the next tokens; how they are chosen, as far as the guesses can come."""
+        tokens = self.job.tokens
+        left = min(most, self.job.max_len - len(tokens) - 1)
+        guessed = self.answer.forced[:left] or self.drafts.guess(tokens, left)
+        draws = self.answer.next_draws(len(tokens), guessed)
+        self.job.drafts = tuple(guessed[: len(draws) - 1])
+        return draws
+
+    def prompt_draw(self, position: int) -> Draw:
+        draw = self.answer.prompt_draw(position)
+        assert draw is not None, "asked for by nobody"
+        return draw
+
+    def score(self, position: int, sample: Sample) -> None:
+        """Once each: who gave way computes its prompt again."""
+        if position > self.job.scored:
+            self.job.scored = position
+            self.answer.add_prompt(sample)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +151,9 @@ class Engine:
                 f"kv_tokens ({config.kv_tokens}) is less than one page ({config.page_size} tokens)"
             )
         self._stop_ids = own_stop_ids(tokenizer) | frozenset(stop_ids)
-        state_bytes = account(self.model_config, backend.runtime.dtype.itemsize).state_bytes
+        state_bytes = self._state_bytes = account(
+            self.model_config, backend.runtime.dtype.itemsize
+        ).state_bytes
         num_snapshots = snapshots_within(config.snapshot_bytes, state_bytes)
         self._cache = Cache(
             num_slots=config.max_running,
@@ -148,7 +166,7 @@ class Engine:
         pool = StatePool.create(
             self.model_config,
             backend.runtime,
-            num_slots=config.max_running + num_snapshots,
+            num_slots=self._cache.first_snapshot + num_snapshots,
             num_pages=num_pages,
             page_size=config.page_size,
             kv=config.kv,
@@ -209,7 +227,9 @@ class Engine:
                 tenant=request.tenant,
                 priority=request.priority,
                 boundaries=request.boundaries,
+                scores_prompt=request.sampling.prompt_logprobs is not None,
             ),
+            drafts=Drafts(self.config.draft_tokens),
         )
         most = self.config.max_running + self.config.max_waiting
         with self._lock:
@@ -248,6 +268,29 @@ class Engine:
     def forget(self) -> None:
         """Drop all that is cached but what running requests use; not to be called by a sink."""
         self._between_steps(self._cache.tree.clear)
+
+    def known(self, tokens: Sequence[int], tenant: str = "") -> int:
+        """How many of `tokens` would not be computed again; not to be called by a sink."""
+        return self._between_steps(lambda: self._cache.tree.match(tokens, tenant).position)
+
+    def export(self, tokens: Sequence[int], tenant: str = "") -> SavedState | None:
+        """A copy of the longest known beginning of `tokens`; None if nothing of them is known.
+
+        Not to be called by a sink.
+        """
+        return self._between_steps(
+            lambda: export_state(self._cache, self._runner.pool, tokens, tenant)
+        )
+
+    def install(self, state: SavedState, tenant: str = "") -> int:
+        """Put a state into the cache; how many of its tokens need not be computed any more.
+
+        It must be of this model, weights and numerics (saved.py). ConfigError if it does not fit.
+        Not to be called by a sink.
+        """
+        return self._between_steps(
+            lambda: install_state(self._cache, self._runner.pool, state, tenant)
+        )
 
     def _between_steps(self, run: Callable[[], T]) -> T:
         """Have the engine's thread do it; ConfigError if the engine is closed."""
@@ -342,6 +385,7 @@ class Engine:
         for job in () if self._updates else self._scheduler.admit():
             assert job.holding is not None
             self._clients[job.id].answer.admit(time.monotonic(), job.holding.start)
+        draws = self._guess()
         pieces = self._scheduler.plan()
         self._load = self._measure()
         if not pieces:
@@ -349,21 +393,66 @@ class Engine:
             return
         try:
             self._runner.copy(self._scheduler.take_copies())
-            draws = [
-                self._clients[piece.job.id].draw() for piece in pieces for _ in piece.positions
-            ]
+            wanted = [self._draws(piece, draws) for piece in pieces]
             started = time.monotonic()
-            samples = self._runner.step(pieces, draws)
-            self._scheduler.finish(pieces, time.monotonic() - started)
+            samples = iter(self._runner.step(pieces, [draw for each in wanted for draw in each]))
+            seconds = time.monotonic() - started
+            found = [list(islice(samples, len(each))) for each in wanted]
+            outputs = [out for pair in zip(pieces, found, strict=True) for out in self._take(*pair)]
+            self._scheduler.finish(pieces, seconds)
         # Whatever goes wrong in there, the other requests and the engine go on.
         except Exception as error:
             logger.exception("a step failed; the requests in it end with an error")
             clients = [self._clients[piece.job.id] for piece in pieces]
             self._deliver([(client, _failure(client, error)) for client in clients])
             return
-        choosing = [self._clients[piece.job.id] for piece in pieces if piece.positions]
-        chosen = [_take(client, found) for client, found in zip(choosing, samples, strict=True)]
-        self._deliver(list(zip(choosing, chosen, strict=True)))
+        self._deliver(outputs)
+
+    def _guess(self) -> dict[str, list[Draw]]:
+        """Of every job that gets its next token; more rows than few cost more than they save."""
+        ready = [job for job in self._scheduler.running if not job.reading]
+        most = DRAFT_ROWS // len(ready) if ready else 0
+        draws = {}
+        for job in ready:
+            # A state too far behind is brought up to its tokens first.
+            behind = len(job.tokens) - job.done > BEHIND // 2
+            draws[job.id] = self._clients[job.id].guess(0 if behind else most)
+        return draws
+
+    def _draws(self, piece: Piece, guessed: Mapping[str, list[Draw]]) -> list[Draw]:
+        """One for each of its positions."""
+        job, client = piece.job, self._clients[piece.job.id]
+        scored = [client.prompt_draw(n) for n in piece.positions if n < job.prompt_len]
+        known = [n for n in piece.positions if n >= len(job.tokens)]
+        if not known:
+            return scored
+        draws = guessed.get(job.id) or client.guess(0)
+        return scored + draws[: len(known)]
+
+    def _take(
+        self, piece: Piece, samples: Sequence[Sample | None]
+    ) -> Iterator[tuple[_Client, Output]]:
+        """Tokens of one request, until it ends or a guess was wrong."""
+        client, job = self._clients[piece.job.id], piece.job
+        guessed, right = job.drafts[: piece.drafts], 0
+        for position, sample in zip(piece.positions, samples, strict=True):
+            if sample is None:
+                yield client, _without_numbers(client, position)
+                return
+            if position < job.prompt_len:
+                client.score(position, sample)
+                continue
+            job.tokens.append(sample.token)
+            output = client.answer.add(sample, time.monotonic())
+            yield client, output
+            if output.finish_reason is not None:
+                break
+            if right == piece.drafts or output.token != guessed[right]:
+                break
+            right += 1
+        if piece.drafts:
+            client.drafts.learn(piece.drafts, right)
+            self._scheduler.accept(piece, right)
 
     def _end_overdue(self) -> None:
         now = time.monotonic()
@@ -398,6 +487,7 @@ class Engine:
             self._inside.remove(client.request.id)
 
     def _shut_down(self, reason: FinishReason, error: str | None) -> None:
+        self._settled.set()
         with self._lock:
             self._closed = True
         while not self._inbox.empty():
@@ -425,6 +515,7 @@ class Engine:
             evicted_pages=self._cache.tree.evicted_pages,
             evicted_snapshots=self._cache.tree.evicted_snapshots,
             gave_way=self._scheduler.gave_way,
+            state_bytes=self._state_bytes,
             counts=replace(self._cache.counts),
         )
 
@@ -437,21 +528,11 @@ def _resolve(done: Future[T], run: Callable[[], T]) -> None:
         done.set_exception(error)
 
 
-def snapshots_within(num_bytes: int, state_bytes: int) -> int:
-    """Snapshots of recurrent states that fit; 0 for a model without any state."""
-    return min(num_bytes // state_bytes, MOST_SNAPSHOTS) if state_bytes else 0
-
-
-def _take(client: _Client, chosen: Sample | None) -> Output:
-    """The next token of one request; only this request ends if its logits were of no use."""
-    job = client.job
-    if chosen is None:
-        position = len(job.tokens)
-        error = ValueError(f"the model's logits for position {position} are not finite")
-        logger.error("request %r ends with an error: %s", job.id, error)
-        return _failure(client, error)
-    job.tokens.append(chosen.token)
-    return client.answer.add(chosen, time.monotonic())
+def _without_numbers(client: _Client, position: int) -> Output:
+    """Only this request ends: its logits were of no use."""
+    error = ValueError(f"the model's logits for position {position} are not finite")
+    logger.error("request %r ends with an error: %s", client.job.id, error)
+    return _failure(client, error)
 
 
 def _failure(client: _Client, error: Exception) -> Output:

@@ -18,6 +18,7 @@ from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.config.quantisation import Quantisation
 from naga.config.serve import EngineConfig
+from naga.engine.cache import snapshots_within
 from naga.model.account import account
 from naga.model.lm import memory_dtype, value_dtype
 from naga.runtime import DTYPES
@@ -50,7 +51,7 @@ class MemoryNeed:
     loading: int
     """The largest tensor as read and converted, held until the native one is packed from it."""
     states: int
-    """Recurrent states of max_running sequences."""
+    """Two recurrent states for each of max_running sequences, and the snapshots' budget."""
     kv: int
     """Keys and values of kv_tokens tokens."""
 
@@ -118,10 +119,11 @@ def memory_need(
     loading = (4 + dtype.itemsize) * max(sizes.values()) if native and not packed else 0
     costs = account(config, dtype.itemsize, engine.kv)
     pages = engine.kv_tokens // engine.page_size
+    snapshots = snapshots_within(engine.snapshot_bytes, costs.state_bytes)
     return MemoryNeed(
         weights=weights,
         loading=loading,
-        states=engine.max_running * costs.state_bytes,
+        states=(2 * engine.max_running + snapshots) * costs.state_bytes,
         kv=pages * engine.page_size * costs.kv_bytes_per_token,
     )
 

@@ -10,6 +10,11 @@ from math import inf, isfinite
 from typing import Literal
 
 from naga.config.base import ConfigError
+from naga.engine.constraint import Constraint
+
+MAX_TOP_LOGPROBS = 20
+MAX_BIAS = 100.0
+MAX_BIASES = 1024
 
 FinishReason = Literal["stop", "length", "cancelled", "deadline", "error"]
 
@@ -34,8 +39,26 @@ class SamplingParams:
     """Tokens to generate at most, the end token included."""
     stop: tuple[str, ...] = ()
     """Texts that end the answer; matched on visible content only and never part of it."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """(token, amount): added to logits before temperature, top-k and top-p."""
+    min_tokens: int = 0
+    """No end token before so many tokens; stop texts end an answer all the same."""
+    ignore_eos: bool = False
+    """End tokens end nothing: the answer goes on to max_tokens or a stop text."""
+    top_logprobs: int = 0
+    """How many of the most likely tokens come with each token."""
+    prompt_logprobs: int | None = None
+    """Log-probabilities of the prompt's tokens, each with so many of the most likely ones."""
+    thinking_budget: int | None = None
+    """After so many tokens of thought a closing sentence and </think> follow by force."""
+    constraint: Constraint | None = None
+    """What the text must look like: the whole of it, or what follows </think>."""
 
     def __post_init__(self) -> None:
+        self._check_ranges()
+        self._check_wishes()
+
+    def _check_ranges(self) -> None:
         if not (isfinite(self.temperature) and self.temperature >= 0):
             raise ConfigError(f"temperature must be finite and at least 0, not {self.temperature}")
         if not 0 < self.top_p <= 1:
@@ -48,6 +71,33 @@ class SamplingParams:
             raise ConfigError(f"max_tokens must be at least 1, not {self.max_tokens}")
         if "" in self.stop:
             raise ConfigError("stop: an empty string would stop at once; leave it out")
+
+    def _check_wishes(self) -> None:
+        if len(self.logit_bias) > MAX_BIASES:
+            raise ConfigError(f"logit_bias names more than {MAX_BIASES} tokens")
+        for token, amount in self.logit_bias:
+            if token < 0 or not abs(amount) <= MAX_BIAS:
+                raise ConfigError(
+                    f"logit_bias: token {token}, amount {amount}: a token id, and from -100 to 100"
+                )
+        if not 0 <= self.min_tokens <= self.max_tokens:
+            raise ConfigError(
+                f"min_tokens must be from 0 to max_tokens ({self.max_tokens}), not "
+                f"{self.min_tokens}"
+            )
+        for name, count in (
+            ("top_logprobs", self.top_logprobs),
+            ("prompt_logprobs", self.prompt_logprobs or 0),
+        ):
+            if not 0 <= count <= MAX_TOP_LOGPROBS:
+                raise ConfigError(f"{name} must be from 0 to {MAX_TOP_LOGPROBS}, not {count}")
+        if self.thinking_budget is not None and self.thinking_budget < 0:
+            raise ConfigError(f"thinking_budget must be at least 0, not {self.thinking_budget}")
+        if self.constraint is not None and (self.ignore_eos or self.min_tokens):
+            name = "ignore_eos" if self.ignore_eos else "min_tokens"
+            raise ConfigError(
+                f"{name} and a constraint, which says where a text ends: set only one"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +126,8 @@ class Request:
             raise ConfigError("the prompt is empty: give at least one token")
         if self.raw and self.thinking:
             raise ConfigError("a raw request has no thinking: set only one of raw and thinking")
+        if self.sampling.thinking_budget is not None and not self.thinking:
+            raise ConfigError("thinking_budget needs thinking, and this request has none")
         if not 0 <= self.choice < 2**63:
             raise ConfigError(f"choice must be a non-negative 64-bit integer, not {self.choice}")
         if self.deadline_s is not None and not 0 < self.deadline_s < inf:
@@ -111,6 +163,17 @@ class Timings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PromptLogprob:
+    """One token of the prompt, given those before it; under the plain softmax."""
+
+    token: int
+    logprob: float | None
+    """None for the first token, which nothing comes before."""
+    top: tuple[tuple[int, float], ...] = ()
+    """(token, log-probability) of the most likely ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Output:
     """One step of one request: at most one token and the text it released."""
 
@@ -119,6 +182,8 @@ class Output:
     """None where a request ends without choosing another one (cancelled, error)."""
     logprob: float | None = None
     """Natural log of the token's probability under the plain softmax: temperature 1, no masks."""
+    top_logprobs: tuple[tuple[int, float], ...] = ()
+    """(token, log-probability) of the most likely tokens here, as many as were asked for."""
     reasoning: str = ""
     content: str = ""
     finish_reason: FinishReason | None = None
@@ -127,5 +192,7 @@ class Output:
     timings: Timings | None = None
     weights_version: int | None = None
     """Of the weights that answered: how often the engine's had been updated."""
+    prompt_logprobs: tuple[PromptLogprob, ...] | None = None
+    """With the last output, if they were asked for and the prompt was computed."""
     error: str | None = None
     """One line, with finish_reason "error"."""

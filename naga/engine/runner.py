@@ -54,6 +54,7 @@ class Runner:
             [piece.slot for piece in pieces],
             [piece.pages for piece in pieces],
             self._device,
+            [piece.source for piece in pieces],
         )
         tokens = [token for piece in pieces for token in piece.tokens]
         firsts = accumulate((len(piece.tokens) for piece in pieces), initial=0)

@@ -19,6 +19,9 @@ from naga.engine.pace import Pace
 AHEAD = 256
 # Positions of a prompt with snapshots: so far apart at most, and boundaries at least.
 EVERY, APART = 1024, 256
+# After a wrong guess the state is that before it: so many tokens may come together again until they
+# are computed without one.
+BEHIND = 16
 # So many tokens are computed again in one step: no snapshot for those.
 FEW = 32
 
@@ -44,14 +47,18 @@ class Job:
     holding: Holding | None = None
     plants: list[int] = field(default_factory=list)
     """Positions at which its state is to be kept, ascending."""
+    drafts: tuple[int, ...] = ()
+    """Guesses at the tokens that follow, to be checked in the next step."""
+    scored: int = 0
+    """The last position of the prompt whose token's log-probability is known."""
     gave_way: bool = False
     """It then gets pages for its whole length at once, so that it comes to its end."""
     number: int = 0
 
     @property
     def reading(self) -> bool:
-        """Not yet at its next token."""
-        return len(self.tokens) - self.done > 1 or not self.done
+        """Far from its next token."""
+        return len(self.tokens) - self.done > BEHIND or not self.done
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -67,11 +74,18 @@ class Piece:
     tokens: tuple[int, ...]
     start: int
     """Position of the first of them."""
+    source: int
+    """Slot of the state before them."""
     slot: int
+    """Slot of the state after them."""
     pages: tuple[int, ...]
     """The job's KV pages up to the last of them."""
     positions: tuple[int, ...]
     """Whose tokens are asked of the model: each follows the token before it in this piece."""
+    drafts: int = 0
+    """How many of the last tokens are guesses."""
+    reads: bool = False
+    """They are a part of a prompt."""
 
 
 class Scheduler:
@@ -154,7 +168,7 @@ class Scheduler:
         )
         budget, pieces = self._pace.budget(len(decoding)), list[Piece]()
         for job in decoding:
-            pieces += self._piece(job, 1, pieces)
+            pieces += self._piece(job, BEHIND, pieces)
         for index, job in enumerate(reading):
             if job.holding is None:
                 continue
@@ -168,22 +182,27 @@ class Scheduler:
         """None if it had to give way."""
         if job.holding is None:
             return
+        reads = job.reading
         end = min(len(job.tokens), job.done + most)
         later = bisect_right(job.plants, job.done)
         if later < len(job.plants):
             end = min(end, job.plants[later])
-        if not self._grow(job, end, planned):
+        drafts = job.drafts if end == len(job.tokens) and not reads else ()
+        if not self._grow(job, end + len(drafts), planned):
             return
-        start, job.done = job.done, end
+        start, job.done = job.done, end + len(drafts)
         self._served[job.tenant] += end - start
         first = start + 1 if job.scores_prompt else len(job.tokens)
         yield Piece(
             job=job,
-            tokens=tuple(job.tokens[start:end]),
+            tokens=(*job.tokens[start:end], *drafts),
             start=start,
-            slot=job.holding.slot,
-            pages=tuple(job.holding.pages[: self.cache.pages_for(end)]),
-            positions=tuple(range(first, end + 1)),
+            source=job.holding.slot,
+            slot=job.holding.spare if drafts else job.holding.slot,
+            pages=tuple(job.holding.pages[: self.cache.pages_for(job.done)]),
+            positions=tuple(range(first, job.done + 1)),
+            drafts=len(drafts),
+            reads=reads,
         )
 
     def _grow(self, job: Job, length: int, planned: Sequence[Piece]) -> bool:
@@ -209,6 +228,18 @@ class Scheduler:
 
     # ---- afterwards
 
+    def accept(self, piece: Piece, right: int) -> None:
+        """Of a piece's drafts the first `right` came true; the others were never there."""
+        job, holding = piece.job, piece.job.holding
+        assert holding is not None
+        if right == piece.drafts:
+            if piece.slot != piece.source:
+                holding.slot, holding.spare = piece.slot, piece.source
+        elif self.cache.recurrent:
+            job.done = piece.start
+        else:
+            job.done -= piece.drafts - right
+
     def finish(self, pieces: Sequence[Piece], seconds: float) -> None:
         """A step has computed these: what it made is shared, and kept where that was wished."""
         for piece in pieces:
@@ -217,8 +248,8 @@ class Scheduler:
             self.cache.advance(holding, job.tokens, job.done)
             if job.done in job.plants:
                 self._plant(job)
-        prompt = sum(len(piece.tokens) for piece in pieces if len(piece.tokens) > 1)
-        decoding = sum(1 for piece in pieces if len(piece.tokens) == 1)
+        prompt = sum(len(piece.tokens) for piece in pieces if piece.reads)
+        decoding = sum(1 for piece in pieces if not piece.reads)
         self._pace.observe(decoding, prompt, seconds)
 
     def remove(self, job: Job, *, keep: bool) -> None:
@@ -266,7 +297,8 @@ def _plants(job: Job, holding: Holding) -> Iterator[int]:
     wished = {position for position in job.boundaries if position < last}
     # Where this prompt leaves what another had: a third may do so too.
     left = {holding.known} if holding.known >= holding.start + FEW else set[int]()
-    always = {max(job.boundaries, default=last), last} | left
+    # A system prompt, and where the last message ends.
+    always = {*job.boundaries[:1], *job.boundaries[-1:], last} | left
     before = holding.start
     for position in sorted(wished | always | {*range(EVERY, last, EVERY)}):
         if holding.start < position <= last and (position - before >= APART or position in always):

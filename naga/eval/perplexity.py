@@ -91,7 +91,7 @@ def measure_perplexity(
 
     `watch` passes the scored tokens on, told how many there will be: a progress bar.
     """
-    tokenizer, model_config = Tokenizer.load(path), read_model_config(path)
+    model_config, tokenizer = read_model_config(path), Tokenizer.load(path)
     size = window_size(window, model_config)
     windows = read_windows(file, tokenizer, size)
     scored = [token for window_ in windows for token in window_[1:]]

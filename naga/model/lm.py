@@ -90,7 +90,7 @@ class HybridLM(nn.Module):
         return linear_rows(scaled, self.head_weight)[: hidden.shape[0]]
 
     def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Sample | None]:
-        """logits (R, V) float32 -> a token for each row; None where a logit is not finite."""
+        """logits (R, V) float32 -> a token for each row; None as the op says."""
         rows = logits.cpu().numpy()
         return [sample(row, draw) for row, draw in zip(rows, draws, strict=True)]
 

@@ -59,7 +59,7 @@ class Mamba2(nn.Module):
     def step(self, x: Tensor, batch: Batch, ssm: Tensor, conv: Tensor) -> Tensor:
         """x (padded T, D); ssm (slots, H, P, N), conv (slots, W-1, channels) move on in place."""
         z, xBC, dt = self._split(linear_rows(x, self.in_proj.weight))
-        before, states = conv[batch.slot_index], ssm[batch.slot_index]
+        before, states = conv[batch.source_index], ssm[batch.source_index]
         if fresh := [row for row, start in enumerate(batch.starts) if start == 0]:
             # Overwritten, not multiplied: a fresh slot may hold anything, NaN included.
             before[fresh], states[fresh] = 0, 0

@@ -37,8 +37,8 @@ WORD = 2**64
 PIECE_ROWS = 512
 
 _Lengths = tuple[int, ...]
-# Lengths, starts, slots, pages and the pool, as the plan takes them.
-_Placed = tuple[_Lengths, _Lengths, _Lengths, tuple[_Lengths, ...], "_cpu.BoundStates"]
+# Lengths, starts, slots, sources, pages and the pool, as the plan takes them.
+_Placed = tuple[_Lengths, _Lengths, _Lengths, _Lengths, tuple[_Lengths, ...], "_cpu.BoundStates"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -141,8 +141,9 @@ class NativeModel:
         return hidden
 
     def _placed(self, batch: Batch, pool: StatePool) -> _Placed:
-        assert batch.slots is not None and batch.pages is not None
-        return batch.lengths, batch.starts, batch.slots, batch.pages, self._bind(pool)
+        assert batch.slots is not None and batch.sources is not None and batch.pages is not None
+        lengths, starts, slots, sources = batch.lengths, batch.starts, batch.slots, batch.sources
+        return lengths, starts, slots, sources, batch.pages, self._bind(pool)
 
     def _bind(self, pool: StatePool) -> _cpu.BoundStates:
         """Of the pool that came last, looked at once."""
@@ -184,15 +185,23 @@ class NativeModel:
         return int(self._plan.read_weights())
 
 
-def _numbers(draws: Sequence[Draw]) -> list[tuple[float, float, int, int, int, int]]:
+def _numbers(draws: Sequence[Draw]) -> "list[_cpu.Draw]":
     return [
-        (d.temperature, d.top_p, d.top_k or 0, d.seed % WORD, d.choice, d.position) for d in draws
+        (d.temperature, d.top_p, d.top_k or 0, d.seed % WORD, d.choice, d.position, _wishes(d))
+        for d in draws
     ]
 
 
-def _samples(chosen: Sequence[tuple[int, float]]) -> list[Sample | None]:
+def _wishes(draw: Draw) -> "_cpu.Wishes | None":
+    if draw.mask is None and draw.forced is None and not draw.bias and not draw.top:
+        return None
+    return draw.bias, draw.mask, draw.forced, draw.top
+
+
+def _samples(chosen: "Sequence[_cpu.Chosen]") -> list[Sample | None]:
     return [
-        Sample(token=token, logprob=logprob) if token >= 0 else None for token, logprob in chosen
+        Sample(token=token, logprob=logprob, top=top) if token >= 0 else None
+        for token, logprob, top in chosen
     ]
 
 

@@ -29,7 +29,9 @@ class Batch:
     """Position of each sequence's first token here; 0 starts it from zero state."""
     device: torch.device | str
     slots: tuple[int, ...] | None
-    """Recurrent-state slot of each sequence; None in training."""
+    """Where each sequence's recurrent state is put; None in training."""
+    sources: tuple[int, ...] | None
+    """Where it comes from: the same slot, or another one, which is left as it is."""
     pages: tuple[tuple[int, ...], ...] | None
     """KV pages of each: the p-th holds positions p·page_size …."""
 
@@ -55,6 +57,12 @@ class Batch:
         return torch.tensor(self.slots, dtype=torch.int64, device=self.device)
 
     @cached_property
+    def source_index(self) -> Tensor:
+        """(S,) int64"""
+        assert self.sources is not None
+        return torch.tensor(self.sources, dtype=torch.int64, device=self.device)
+
+    @cached_property
     def page_index(self) -> tuple[Tensor, ...]:
         """(pages,) int64 of each sequence."""
         assert self.pages is not None
@@ -71,7 +79,14 @@ def pack(lengths: Sequence[int], device: torch.device | str) -> Batch:
     """Fresh sequences for training."""
     assert lengths and min(lengths) >= 1, lengths
     starts = (0,) * len(lengths)
-    return Batch(lengths=tuple(lengths), starts=starts, device=device, slots=None, pages=None)
+    return Batch(
+        lengths=tuple(lengths),
+        starts=starts,
+        device=device,
+        slots=None,
+        sources=None,
+        pages=None,
+    )
 
 
 def place(
@@ -80,15 +95,22 @@ def place(
     slots: Sequence[int],
     pages: Sequence[Sequence[int]],
     device: torch.device | str,
+    sources: Sequence[int] | None = None,
 ) -> Batch:
-    """Sequences that continue from their slot and pages; a slot appears once in a batch."""
+    """Sequences that continue from their slot and pages; a slot appears once in a batch.
+
+    `sources`: slots that the states are read from, if they are others; of no other sequence here.
+    """
+    sources = slots if sources is None else sources
     assert lengths and min(lengths) >= 1, lengths
-    assert len(set(slots)) == len(slots) == len(lengths), (slots, lengths)
+    assert len(set(slots)) == len(slots) == len(lengths) == len(sources), (slots, lengths)
+    assert all(a == b or a not in slots for a, b in zip(sources, slots, strict=True)), sources
     return Batch(
         lengths=tuple(lengths),
         starts=tuple(starts),
         device=device,
         slots=tuple(slots),
+        sources=tuple(sources),
         pages=tuple(map(tuple, pages)),
     )
 

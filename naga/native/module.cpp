@@ -136,18 +136,21 @@ using Numbers = std::vector<Index>;
 
 std::vector<Sequence> sequences_of(const Plan& plan, const States& states, const Numbers& lengths,
                                    const Numbers& starts, const Numbers& slots,
-                                   const std::vector<Numbers>& pages) {
+                                   const Numbers& sources, const std::vector<Numbers>& pages) {
     const PlanConfig& c = plan.config();
     std::size_t count = lengths.size();
     require(count >= 1, "lengths", "must name at least one sequence");
-    require(starts.size() == count && slots.size() == count && pages.size() == count,
-            "starts, slots, pages", "must have one row for each sequence");
+    require(starts.size() == count && slots.size() == count && sources.size() == count &&
+                pages.size() == count,
+            "starts, slots, sources, pages", "must have one row for each sequence");
     std::vector<Sequence> sequences;
     Index first = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        Sequence q{first, lengths[i], starts[i], slots[i], pages[i].data()};
+        Sequence q{first, lengths[i], starts[i], slots[i], sources[i], pages[i].data()};
         require(q.length >= 1 && q.start >= 0, "lengths, starts", "must be positive, not negative");
         require(!states.ssm || (q.slot >= 0 && q.slot < states.slots), "slots",
+                "names a slot the pool lacks");
+        require(!states.ssm || (q.source >= 0 && q.source < states.slots), "sources",
                 "names a slot the pool lacks");
         Index used = c.heads ? (q.start + q.length - 1) / states.page_size + 1 : 0;
         require(used <= Index(pages[i].size()), "pages", "has too few pages for a sequence");
@@ -203,14 +206,15 @@ void require_tokens(const Index* tokens, std::size_t count, Index rows, const Pl
 }
 
 void step(Plan& plan, const Integers& tokens, const Numbers& lengths, const Numbers& starts,
-          const Numbers& slots, const std::vector<Numbers>& pages, const BoundStates& bound,
-          const Array& hidden) {
+          const Numbers& slots, const Numbers& sources, const std::vector<Numbers>& pages,
+          const BoundStates& bound, const Array& hidden) {
     const PlanConfig& c = plan.config();
     Stopwatch stopwatch(plan);
     require_complete(plan);
     require(bound.plan == &plan, "states", "were bound by another plan");
     const States& states = bound.states;
-    std::vector<Sequence> sequences = sequences_of(plan, states, lengths, starts, slots, pages);
+    const std::vector<Sequence> sequences =
+        sequences_of(plan, states, lengths, starts, slots, sources, pages);
     Index rows = sequences.empty() ? 0 : sequences.back().first + sequences.back().length;
     require_tokens(tokens.data(), tokens.shape(0), rows, c);
     require(is_element(hidden, plan.kernels().element), "hidden", "must have the plan's dtype");
@@ -231,60 +235,95 @@ void logits(Plan& plan, const Input& hidden, const Array& out) {
     plan.logits(hidden.data(), rows, static_cast<float*>(out.data()));
 }
 
-// temperature, top_p, top_k, seed, choice, position
-using DrawNumbers = std::tuple<double, double, Index, std::uint64_t, std::uint64_t, std::uint64_t>;
+// bias, mask, forced, top
+using Wishes = std::tuple<std::vector<std::pair<Index, double>>, std::optional<nb::bytes>,
+                          std::optional<Index>, Index>;
+// temperature, top_p, top_k, seed, choice, position, and wishes that few draws have
+using DrawNumbers = std::tuple<double, double, Index, std::uint64_t, std::uint64_t, std::uint64_t,
+                               std::optional<Wishes>>;
 
-std::vector<Draw> draws_of(const std::vector<DrawNumbers>& numbers) {
+// The mask is read where it lies.
+void add_wishes(const Wishes& wishes, Index vocab_size, Draw& draw) {
+    const auto& [bias, mask, forced, top] = wishes;
+    auto known = [&](Index token) { return token >= 0 && token < vocab_size; };
+    for (const auto& [token, amount] : bias) {
+        require(known(token), "bias", "names a token beyond the vocabulary");
+        require(amount < double(INFINITY), "bias", "must be below infinity");
+        draw.bias.emplace_back(token, float(amount));
+    }
+    if (mask) {
+        draw.mask = static_cast<const unsigned char*>(mask->data());
+        draw.mask_bytes = Index(mask->size());
+    }
+    if (forced) {
+        require(known(*forced), "forced", "is a token beyond the vocabulary");
+        draw.forced = *forced;
+    }
+    require(top >= 0, "top", "must not be negative");
+    draw.top = top;
+}
+
+std::vector<Draw> draws_of(const std::vector<DrawNumbers>& numbers, Index vocab_size) {
     std::vector<Draw> draws;
-    for (const auto& [temperature, top_p, top_k, seed, choice, position] : numbers)
+    for (const auto& [temperature, top_p, top_k, seed, choice, position, wishes] : numbers) {
         draws.push_back({temperature, top_p, top_k, seed, choice, position});
+        if (wishes) add_wishes(*wishes, vocab_size, draws.back());
+    }
     return draws;
 }
 
-std::vector<std::pair<Index, double>> pairs_of(const std::vector<Chosen>& chosen) {
-    std::vector<std::pair<Index, double>> pairs;
-    for (const Chosen& one : chosen) pairs.emplace_back(one.token, one.logprob);
-    return pairs;
+nb::tuple top_of(const Chosen& chosen) {
+    nb::list top;
+    for (const auto& [token, logprob] : chosen.top) top.append(nb::make_tuple(token, logprob));
+    return nb::tuple(top);
 }
 
-// A token and its log-probability for each row; token -1 for a row that is not finite.
-std::vector<std::pair<Index, double>> draw_tokens(Plan& plan, const Input& logits,
-                                                  const std::vector<DrawNumbers>& numbers) {
+nb::list list_of(const std::vector<Chosen>& chosen) {
+    const nb::tuple none = nb::make_tuple();
+    nb::list all;
+    for (const Chosen& one : chosen)
+        all.append(nb::make_tuple(one.token, one.logprob, one.top.empty() ? none : top_of(one)));
+    return all;
+}
+
+// A token, its log-probability and the top ones for each row; token -1 for a row that is not
+// finite, -2 for one of which nothing may be chosen.
+nb::list draw_tokens(Plan& plan, const Input& logits, const std::vector<DrawNumbers>& numbers) {
     Stopwatch stopwatch(plan);
     require_contiguous(logits, "logits");
     require(is_float32(logits), "logits", "must be float32");
     require_shape(logits, "logits", {Index(numbers.size()), plan.config().vocab_size});
+    const std::vector<Draw> draws = draws_of(numbers, plan.config().vocab_size);
     std::vector<Chosen> chosen(numbers.size());
     {
         nb::gil_scoped_release released;
-        plan.sample(static_cast<const float*>(logits.data()), draws_of(numbers), chosen.data());
+        plan.sample(static_cast<const float*>(logits.data()), draws, chosen.data());
     }
-    return pairs_of(chosen);
+    return list_of(chosen);
 }
 
-std::vector<std::pair<Index, double>> choose(Plan& plan, const Numbers& tokens,
-                                             const Numbers& lengths, const Numbers& starts,
-                                             const Numbers& slots,
-                                             const std::vector<Numbers>& pages,
-                                             const BoundStates& bound, const Numbers& rows,
-                                             const std::vector<DrawNumbers>& numbers) {
+nb::list choose(Plan& plan, const Numbers& tokens, const Numbers& lengths, const Numbers& starts,
+                const Numbers& slots, const Numbers& sources, const std::vector<Numbers>& pages,
+                const BoundStates& bound, const Numbers& rows, const std::vector<DrawNumbers>& numbers) {
     Stopwatch stopwatch(plan);
     require_complete(plan);
     require(bound.plan == &plan, "states", "were bound by another plan");
     const States& states = bound.states;
-    std::vector<Sequence> sequences = sequences_of(plan, states, lengths, starts, slots, pages);
+    const std::vector<Sequence> sequences =
+        sequences_of(plan, states, lengths, starts, slots, sources, pages);
     const Index total = sequences.back().first + sequences.back().length;
     require_tokens(tokens.data(), tokens.size(), total, plan.config());
     require(numbers.size() == rows.size(), "draws", "must be as many as the rows");
     for (std::size_t i = 0; i < rows.size(); ++i)
         require(rows[i] > (i ? rows[i - 1] : -1) && rows[i] < total, "rows",
                 "must ascend within the tokens");
+    const std::vector<Draw> draws = draws_of(numbers, plan.config().vocab_size);
     std::vector<Chosen> chosen(rows.size());
     {
         nb::gil_scoped_release released;
-        plan.choose(tokens.data(), sequences, states, rows, draws_of(numbers), chosen.data());
+        plan.choose(tokens.data(), sequences, states, rows, draws, chosen.data());
     }
-    return pairs_of(chosen);
+    return list_of(chosen);
 }
 
 // (columns,), or nothing.

@@ -584,8 +584,16 @@ void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
     Index last = std::min(team.end(blocks) * CHANNEL_BLOCK, c.conv_dim());
     Index carried = (c.conv_width - 1) * c.conv_dim() * element;
     for (const Sequence& q : step.sequences) {
-        char* before = static_cast<char*>(step.states.conv) +
-                       (layer.number * step.states.slots + q.slot) * carried;
+        char* slots = static_cast<char*>(step.states.conv) +
+                      layer.number * step.states.slots * carried;
+        char* before = slots + q.slot * carried;
+        if (q.source != q.slot && q.start)
+            for (Index row = 0; row + 1 < c.conv_width; ++row) {
+                Index at = (row * c.conv_dim() + first) * element;
+                if (first < last)
+                    std::memcpy(before + at, slots + q.source * carried + at,
+                                std::size_t((last - first) * element));
+            }
         Convolution conv{projected + (q.first * width + c.inner_dim()) * element,
                          width,
                          q.length,
@@ -610,6 +618,12 @@ void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
         Index head = std::max(begin - offset, Index(0));
         Index stop = std::min(end - offset, c.mamba_heads);
         if (head >= stop) continue;
+        float* slots = step.states.ssm + layer.number * step.states.slots * state;
+        if (q.source != q.slot && q.start) {
+            const Index part = c.mamba_head_dim * c.state_dim;
+            std::memcpy(slots + q.slot * state + head * part, slots + q.source * state + head * part,
+                        std::size_t((stop - head) * part) * sizeof(float));
+        }
         const float* x = s.conv.floats() + q.first * c.conv_dim();
         const float* B = x + c.inner_dim();
         Scan scan{x,
@@ -628,7 +642,7 @@ void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
                   layer.vectors[4].data(),
                   c.dt_low,
                   c.dt_high,
-                  step.states.ssm + (layer.number * step.states.slots + q.slot) * state,
+                  slots + q.slot * state,
                   q.start == 0,
                   s.scanned.floats() + q.first * c.inner_dim(),
                   c.inner_dim()};

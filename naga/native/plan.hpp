@@ -56,7 +56,8 @@ struct PlanConfig {
 struct Sequence {
     Index first, length;  // rows of this step
     Index start;          // position of its first token
-    Index slot;
+    Index slot;           // its state afterwards
+    Index source;         // its state before; left as it is where that is another slot
     const Index* pages;
 };
 

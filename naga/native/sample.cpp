@@ -62,7 +62,7 @@ struct Noise {
     };
 };
 
-template <class Histogram> std::uint64_t total(const Histogram& histogram) {
+template <class Histogram> std::uint64_t sum_of(const Histogram& histogram) {
     return std::accumulate(histogram.begin(), histogram.end(), std::uint64_t(0));
 }
 
@@ -71,6 +71,11 @@ constexpr std::uint64_t CELLS = std::uint64_t(1) << 52;
 
 // (1 - u) · CELLS
 double cells_to_one(std::uint64_t word) { return double(std::int64_t(CELLS - (word >> 12))) - 0.5; }
+
+// logits of eight tokens where `allowed` has their bit, -infinity elsewhere.
+void allow(const float* logits, unsigned allowed, Index count, float* rest) {
+    for (Index i = 0; i < count; ++i) rest[i] = allowed >> i & 1 ? logits[i] : -INFINITY;
+}
 
 double gumbel(std::uint64_t word) {
     return -std::log(-std::log((double(std::int64_t(word >> 12)) + 0.5) / double(CELLS)));
@@ -84,7 +89,8 @@ Sampler::Sampler(const Kernels& kernels, Index count, int threads)
       weights_(std::size_t(divide_up(count, BLOCK) * BLOCK)),
       chunks_(std::size_t(divide_up(count, CHUNK))),
       histograms_(std::size_t(threads)),
-      bests_(std::size_t(threads)) {}
+      bests_(std::size_t(threads)),
+      tops_(std::size_t(threads)) {}
 
 // f(chunk, its first token, the token after its last) for this thread's share.
 template <class F> void Sampler::each_chunk(Team& team, F f) const {
@@ -99,9 +105,19 @@ float Sampler::find_peak(Team& team, const float* logits) {
             chunks_[i].peak = INFINITY;
     });
     team.barrier();
+    return highest();
+}
+
+float Sampler::highest() const {
     float peak = chunks_[0].peak;
     for (const Chunk& chunk : chunks_) peak = std::max(peak, chunk.peak);
     return peak;
+}
+
+double Sampler::total() const {
+    double total = 0;
+    for (const Chunk& chunk : chunks_) total += chunk.total;
+    return total;
 }
 
 void Sampler::weigh(Team& team, const float* logits, float peak, double temperature) {
@@ -146,7 +162,7 @@ void Sampler::keep(Team& team, const float* logits, Amount amount, Need need) {
         team.barrier();
         if (team.rank == 0) {
             merge(team.size());
-            if (low == 22) cut_ = {0, need(total(histograms_[0])), 0};
+            if (low == 22) cut_ = {0, need(sum_of(histograms_[0])), 0};
             narrow(low);
             if (low == 0) cut_.last = last_of_equals(logits, amount);
         }
@@ -257,28 +273,95 @@ Index Sampler::first_with(const float* logits, float peak) const {
 
 void Sampler::sample(Team& team, const float* logits, const Draw& draw, Chosen& chosen) {
     const float peak = find_peak(team, logits);
-    const bool usable = std::isfinite(peak);
-    if (usable) {
-        weigh(team, logits, peak, draw.temperature);
-        if (draw.temperature > 0) {
-            mask(team, logits, draw);
-            search(team, logits, peak, draw);
-        }
+    double all = 0;
+    Index token = -1;
+    if (std::isfinite(peak)) {
+        const bool whole = draw.bias.empty() && !draw.mask;
+        weigh(team, logits, peak, whole ? draw.temperature : 1);
+        all = total();
+        if (draw.top) find_top(team, logits, draw.top);
+        if (draw.forced >= 0) token = draw.forced;
+        else token = whole ? pick(team, logits, peak, draw) : pick_of_rest(team, logits, draw);
     }
     if (team.rank == 0)
-        chosen = usable ? conclude(team.size(), logits, peak, draw) : Chosen{-1, 0};
+        chosen = token >= 0 ? conclude(team.size(), logits, peak, all, token, draw)
+                            : Chosen{token, 0};
     // Before anyone begins another row.
     team.barrier();
 }
 
-Chosen Sampler::conclude(int threads, const float* logits, float peak, const Draw& draw) const {
+// Of weighed logits.
+Index Sampler::pick(Team& team, const float* logits, float peak, const Draw& draw) {
+    if (draw.temperature == 0) return first_with(logits, peak);
+    mask(team, logits, draw);
+    search(team, logits, peak, draw);
     Best best = bests_[0];
-    for (int rank = 1; rank < threads; ++rank)
+    for (int rank = 1; rank < team.size(); ++rank)
         if (bests_[std::size_t(rank)].before(best)) best = bests_[std::size_t(rank)];
-    const Index token = draw.temperature > 0 ? best.token : first_with(logits, peak);
-    double total = 0;
-    for (const Chunk& chunk : chunks_) total += chunk.total;
-    return {token, double(logits[token]) - peak - std::log(total)};
+    return best.token;
+}
+
+// Of what bias and mask leave; weighs it anew.
+Index Sampler::pick_of_rest(Team& team, const float* logits, const Draw& draw) {
+    // The barrier also keeps `total` of the whole row together.
+    if (team.rank == 0) rest_.resize(std::size_t(count_));
+    team.barrier();
+    each_chunk(team, [&](std::size_t, Index begin, Index end) {
+        for (Index i = begin; i < end; i += 8)
+            allow(logits + i, !draw.mask ? 255 : i / 8 < draw.mask_bytes ? draw.mask[i / 8] : 0,
+                  std::min(end - i, Index(8)), rest_.data() + i);
+    });
+    add_bias(team, draw);
+    each_chunk(team, [&](std::size_t i, Index begin, Index end) {
+        chunks_[i].peak = *std::max_element(rest_.data() + begin, rest_.data() + end);
+    });
+    team.barrier();
+    const float peak = highest();
+    if (!std::isfinite(peak)) return peak > 0 ? -1 : -2;
+    weigh(team, rest_.data(), peak, draw.temperature);
+    return pick(team, rest_.data(), peak, draw);
+}
+
+// To this thread's share of the rest.
+void Sampler::add_bias(Team& team, const Draw& draw) {
+    const Index chunks = Index(chunks_.size());
+    const Index begin = team.begin(chunks) * CHUNK, end = team.end(chunks) * CHUNK;
+    for (const auto& [token, bias] : draw.bias)
+        if (token >= begin && token < end) rest_[std::size_t(token)] += bias;
+}
+
+// The `top` largest logits of this thread's share.
+void Sampler::find_top(Team& team, const float* logits, Index top) {
+    std::vector<Best>& best = tops_[std::size_t(team.rank)];
+    best.clear();
+    each_chunk(team, [&](std::size_t, Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) {
+            const Best one{i, logits[i]};
+            const bool full = Index(best.size()) == top;
+            if (full && !one.before(best.back())) continue;
+            if (full) best.pop_back();
+            const auto place = std::upper_bound(
+                best.begin(), best.end(), one,
+                [](const Best& a, const Best& b) { return a.before(b); });
+            best.insert(place, one);
+        }
+    });
+    team.barrier();
+}
+
+Chosen Sampler::conclude(int threads, const float* logits, float peak, double total, Index token,
+                         const Draw& draw) const {
+    const double normaliser = std::log(total);
+    auto logprob = [&](Index i) { return double(logits[i]) - peak - normaliser; };
+    Chosen chosen{token, logprob(token)};
+    if (!draw.top) return chosen;
+    std::vector<Best> best;
+    for (int rank = 0; rank < threads; ++rank)
+        best.insert(best.end(), tops_[std::size_t(rank)].begin(), tops_[std::size_t(rank)].end());
+    std::sort(best.begin(), best.end(), [](const Best& a, const Best& b) { return a.before(b); });
+    for (std::size_t i = 0; i < best.size() && i < std::size_t(draw.top); ++i)
+        chosen.top.emplace_back(best[i].token, logprob(best[i].token));
+    return chosen;
 }
 
 }  // namespace naga

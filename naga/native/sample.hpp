@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "kernels.hpp"
@@ -19,11 +20,19 @@ struct Draw {
     double temperature = 1, top_p = 1;  // 0: the most likely token
     Index top_k = 0;                    // 0: all
     std::uint64_t seed = 0, choice = 0, position = 0;
+    // Added to logits before all else; below infinity. -infinity forbids the token.
+    std::vector<std::pair<Index, float>> bias = {};
+    const unsigned char* mask = nullptr;  // bit i % 8 of byte i / 8: token i is allowed; null: all
+    Index mask_bytes = 0;                 // tokens beyond them are not allowed
+    Index forced = -1;                    // this token, whatever is likely
+    Index top = 0;                        // how many of the most likely tokens to report
 };
 
 struct Chosen {
-    Index token;     // -1 if a logit is NaN or infinite
+    Index token;     // -1 if a logit is NaN or infinite, -2 if bias and mask leave none
     double logprob;  // under the plain softmax
+    // The most likely tokens under it, lower ids first among equals.
+    std::vector<std::pair<Index, double>> top = {};
 };
 
 // Memory for one row of `count` logits at a time, and what is done in it.
@@ -59,6 +68,8 @@ class Sampler {
 
     template <class F> void each_chunk(Team& team, F f) const;
     float find_peak(Team& team, const float* logits);
+    float highest() const;
+    double total() const;
     void weigh(Team& team, const float* logits, float peak, double temperature);
     void mask(Team& team, const float* logits, const Draw& draw);
     template <class Amount, class Need>
@@ -69,7 +80,12 @@ class Sampler {
     void drop(Team& team, const float* logits);
     void search(Team& team, const float* logits, float peak, const Draw& draw);
     Index first_with(const float* logits, float peak) const;
-    Chosen conclude(int threads, const float* logits, float peak, const Draw& draw) const;
+    Index pick(Team& team, const float* logits, float peak, const Draw& draw);
+    Index pick_of_rest(Team& team, const float* logits, const Draw& draw);
+    void add_bias(Team& team, const Draw& draw);
+    void find_top(Team& team, const float* logits, Index top);
+    Chosen conclude(int threads, const float* logits, float peak, double total, Index token,
+                    const Draw& draw) const;
 
     const Kernels& kernels_;
     Index count_;
@@ -77,6 +93,8 @@ class Sampler {
     std::vector<Chunk> chunks_;
     std::vector<Histogram> histograms_;  // one for each thread
     std::vector<Best> bests_;            // one for each thread
+    std::vector<float> rest_;  // logits that bias and mask leave; empty until some come
+    std::vector<std::vector<Best>> tops_;  // one for each thread, best first
     Cut cut_{};
 };
 

@@ -1,6 +1,6 @@
-"""`make_app` puts a running engine behind OpenAI's chat API; `serve` is the whole server process.
+"""`make_app` puts a running engine behind OpenAI's API; `serve` is the whole server process.
 
-A chat request takes the path: bounded body -> ChatRequest -> prompt tokens (on a worker thread) ->
+A request takes the path: bounded body -> checked request -> prompt tokens (on a worker thread) ->
 engine -> JSON or server-sent events. When its client goes away, its engine requests are cancelled.
 The port is taken before the model is loaded and listens only once the engine can serve. No keys,
 no TLS, no CORS: a proxy in front is the place for those.
@@ -8,13 +8,16 @@ no TLS, no CORS: a proxy in front is the place for those.
 
 import asyncio
 import errno
+import hashlib
 import logging
 import secrets
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, final
@@ -27,27 +30,52 @@ from starlette.exceptions import HTTPException
 import naga
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig, ServerConfig
-from naga.data.chat import render_prompt
+from naga.data.chat import message_ends, render_prompt
+from naga.data.tokenizer import Tokenizer
+from naga.disk import state_home
 from naga.engine.chat import open_engine
 from naga.engine.engine import Engine
+from naga.engine.identity import identify
+from naga.engine.keeper import Keeper
 from naga.engine.request import QueueFull, SamplingParams
 from naga.engine.request import Request as EngineRequest
+from naga.engine.store import StateStore
 from naga.server.connection import EventStream, read_body, while_connected
+from naga.server.metrics import MEDIA_TYPE, exposition
 from naga.server.page import load_page
-from naga.server.protocol import ApiError, ChatRequest, parse_request
+from naga.server.protocol import (
+    ApiError,
+    ChatRequest,
+    CompletionRequest,
+    Generation,
+    Prompt,
+    parse_request,
+)
 from naga.server.stream import Feed, Head, complete, events
+from naga.server.text import Wishes, complete_text, text_events
 
 Json = dict[str, Any]
+# What OpenAI gives a plain completion that names no limit.
+DEFAULT_TEXT_TOKENS = 16
 
 
-def make_app(engine: Engine, model_name: str, config: ServerConfig) -> FastAPI:
-    """The API over `engine`, whose one model answers to `model_name`."""
+def make_app(
+    engine: Engine, model_name: str, config: ServerConfig, keeper: Keeper | None = None
+) -> FastAPI:
+    """The API over `engine`, whose one model answers to `model_name`.
+
+    `keeper`: of named conversations; None keeps none.
+    """
     app = FastAPI(title="naga", openapi_url=None)
-    service = Service(engine, model_name, config)
+    service = Service(engine, model_name, config, keeper)
     page = load_page()
     app.add_api_route("/v1/chat/completions", service.chat, methods=["POST"])
+    app.add_api_route("/v1/completions", service.text, methods=["POST"])
+    app.add_api_route("/v1/conversations/{name:path}", service.save, methods=["PUT"])
+    app.add_api_route("/v1/conversations/{name:path}", service.remove, methods=["DELETE"])
     app.add_api_route("/v1/models", service.models, methods=["GET"])
     app.add_api_route("/v1/models/{name:path}", service.model, methods=["GET"])
+    app.add_api_route("/metrics", service.metrics, methods=["GET"])
     app.add_api_route("/health", service.health, methods=["GET"])
     app.add_api_route("/ready", service.ready, methods=["GET"])
     app.add_api_route("/", lambda: page, methods=["GET"], response_model=None)
@@ -57,11 +85,28 @@ def make_app(engine: Engine, model_name: str, config: ServerConfig) -> FastAPI:
     return app
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The prompts of one request, and whose it is."""
+
+    prompts: Sequence[Sequence[int]]
+    tenant: str
+    boundaries: tuple[int, ...]
+    """Where messages end in the prompt."""
+    param: str
+    """The field that holds the prompts."""
+    conversation: str | None = None
+    """Its name."""
+
+
 class Service:
     """What the routes share; each public method is one route."""
 
-    def __init__(self, engine: Engine, model_name: str, config: ServerConfig) -> None:
+    def __init__(
+        self, engine: Engine, model_name: str, config: ServerConfig, keeper: Keeper | None
+    ) -> None:
         self._engine = engine
+        self._keeper = keeper
         self._model_name = model_name
         self._default_max_tokens = config.default_max_tokens
         pages = engine.config.kv_tokens // engine.config.page_size
@@ -69,7 +114,7 @@ class Service:
         self._started = int(time.time())
 
     async def chat(self, http: Request) -> Response:
-        request = parse_request(await read_body(http))
+        request = parse_request(await read_body(http), ChatRequest)
         self._check_model(request.model)
         messages = [message.message() for message in request.messages]
         try:
@@ -78,16 +123,68 @@ class Service:
             )
         except ConfigError as error:
             raise ApiError(status=400, message=str(error), param="messages") from None
-        head = self._head(request)
-        feed = self._submit(request, head, prompt)
+        head = self._chat_head(request)
+        room = max(1, self._context - len(prompt))
+        max_tokens = request.token_limit or min(self._default_max_tokens, room)
+        ends = message_ends(self._engine.tokenizer, prompt)
+        wanted = Wanted(
+            prompts=[prompt],
+            tenant=tenant_of(http),
+            boundaries=ends,
+            param="messages",
+            conversation=request.prompt_cache_key,
+        )
+        feed = await self._submit(request, head, wanted, max_tokens)
         if request.stream:
             return EventStream(feed, events(feed, head, self._engine.tokenizer))
+        return await _whole(http, feed, complete(feed, head, self._engine.tokenizer))
+
+    async def text(self, http: Request) -> Response:
+        request = parse_request(await read_body(http), CompletionRequest)
+        self._check_model(request.model)
+        tokenizer = self._engine.tokenizer
+        prompts = await asyncio.to_thread(_tokens_of, tokenizer, request.prompt)
+        head = self._text_head(request)
+        room = max(1, self._context - max(map(len, prompts)))
+        max_tokens = request.max_tokens or min(DEFAULT_TEXT_TOKENS, room)
+        wanted = Wanted(prompts=prompts, tenant=tenant_of(http), boundaries=(), param="prompt")
+        feed = await self._submit(request, head, wanted, max_tokens)
+        wishes = Wishes(n=request.n, echoes=_echoes(tokenizer, request))
+        if request.stream:
+            return EventStream(feed, text_events(feed, head, wishes, tokenizer))
+        return await _whole(http, feed, complete_text(feed, head, wishes, tokenizer))
+
+    async def save(self, http: Request, name: str) -> Json:
+        """What was said last under this name, onto the disk."""
+        keeper = self._require_keeper()
         try:
-            return JSONResponse(
-                await while_connected(http, complete(feed, head, self._engine.tokenizer))
-            )
-        finally:
-            feed.close()
+            saved = await asyncio.to_thread(keeper.save, name, tenant_of(http))
+        except ConfigError as error:
+            raise ApiError(status=507, kind="server_error", message=str(error)) from None
+        if saved is None:
+            message = f"nothing is known of a conversation {name[:100]!r} with this key"
+            raise ApiError(status=404, message=message)
+        return {"name": name, "tokens": saved}
+
+    async def remove(self, http: Request, name: str) -> Json:
+        """From the disk."""
+        await asyncio.to_thread(self._require_keeper().remove, name, tenant_of(http))
+        return {"name": name, "deleted": True}
+
+    def _require_keeper(self) -> Keeper:
+        if self._keeper is None:
+            message = "this server keeps no conversations: state_bytes is 0"
+            raise ApiError(status=404, message=message)
+        return self._keeper
+
+    async def _begin(self, wanted: Wanted) -> Callable[[Sequence[int]], None] | None:
+        """What to call when a named conversation has gone on."""
+        name, tenant = wanted.conversation, wanted.tenant
+        if name is None:
+            return None
+        keeper = self._require_keeper()
+        await asyncio.to_thread(keeper.begin, name, tenant, wanted.prompts[0])
+        return partial(keeper.end, name, tenant)
 
     async def models(self) -> Json:
         return {"object": "list", "data": [self._card()]}
@@ -104,6 +201,10 @@ class Service:
         """A chat request would be taken now."""
         self._check_alive()
         return {"status": "ready"}
+
+    async def metrics(self) -> Response:
+        """For Prometheus."""
+        return Response(exposition(self._engine.load, self._engine.config), media_type=MEDIA_TYPE)
 
     def _card(self) -> Json:
         return {
@@ -125,26 +226,60 @@ class Service:
         if not self._engine.alive:
             raise ApiError(status=503, kind="server_error", message="the engine has stopped")
 
-    def _head(self, request: ChatRequest) -> Head:
+    def _chat_head(self, request: ChatRequest) -> Head:
+        return self._head(
+            "chatcmpl",
+            request,
+            num_choices=request.n,
+            per_prompt=request.n,
+            thinking=request.thinking,
+            logprobs=request.logprobs,
+        )
+
+    def _text_head(self, request: CompletionRequest) -> Head:
+        return self._head(
+            "cmpl",
+            request,
+            num_choices=request.num_generated * len(request.prompt),
+            per_prompt=request.num_generated,
+            thinking=False,
+            logprobs=request.logprobs is not None,
+        )
+
+    def _head(
+        self,
+        kind: str,
+        request: Generation,
+        *,
+        num_choices: int,
+        per_prompt: int,
+        thinking: bool,
+        logprobs: bool,
+    ) -> Head:
         return Head(
-            id=f"chatcmpl-{secrets.token_hex(12)}",
+            id=f"{kind}-{secrets.token_hex(12)}",
             created=int(time.time()),
             model=self._model_name,
             fingerprint=f"naga-{naga.__version__}-{self._engine.numerics}",
             # 53 bits: a number that JavaScript reads exactly.
             seed=secrets.randbits(53) if request.seed is None else request.seed,
-            num_choices=request.n,
-            thinking=request.thinking,
-            logprobs=request.logprobs,
+            num_choices=num_choices,
+            per_prompt=per_prompt,
+            thinking=thinking,
+            logprobs=logprobs,
             include_usage=request.include_usage,
             user=request.user,
         )
 
-    def _submit(self, request: ChatRequest, head: Head, prompt: list[int]) -> Feed:
-        room = max(1, self._context - len(prompt))
-        max_tokens = request.token_limit or min(self._default_max_tokens, room)
+    async def _submit(
+        self, request: Generation, head: Head, wanted: Wanted, max_tokens: int
+    ) -> Feed:
         try:
-            return Feed(self._engine, _engine_requests(request, head, prompt, max_tokens))
+            sampling = request.sampling(seed=head.seed, max_tokens=max_tokens)
+            requests = _engine_requests(request, head, wanted, sampling)
+            loop = asyncio.get_running_loop()
+            ended = await self._begin(wanted)
+            return await asyncio.to_thread(Feed, self._engine, requests, loop, ended)
         except QueueFull as error:
             raise ApiError(
                 status=429,
@@ -154,37 +289,67 @@ class Service:
             ) from None
         except ConfigError as error:
             self._check_alive()
-            too_long = len(prompt) + max_tokens > self._context
+            too_long = max(map(len, wanted.prompts)) + max_tokens > self._context
             raise ApiError(
                 status=400,
                 message=str(error),
-                param="messages" if too_long else None,
+                param=wanted.param if too_long else None,
                 code="context_length_exceeded" if too_long else None,
             ) from None
 
 
+def tenant_of(http: Request) -> str:
+    """The digest of its key; whoever sends none shares one with all the others."""
+    key = http.headers.get("authorization", "")
+    return hashlib.sha256(key.encode()).hexdigest() if key else ""
+
+
 def _engine_requests(
-    request: ChatRequest, head: Head, prompt: list[int], max_tokens: int
+    request: Generation, head: Head, wanted: Wanted, sampling: SamplingParams
 ) -> list[EngineRequest]:
-    """One for each choice; they differ in nothing but its index."""
-    sampling = SamplingParams(
-        temperature=request.temperature,
-        top_p=request.top_p,
-        top_k=request.top_k,
-        seed=head.seed,
-        max_tokens=max_tokens,
-        stop=tuple(request.stop),
-    )
+    """Prompt by prompt, one for each choice; those differ in nothing but its index."""
     return [
         EngineRequest(
-            id=f"{head.id}-{choice}",
+            id=f"{head.id}-{index}-{choice}",
             prompt=tuple(prompt),
             sampling=sampling,
-            thinking=request.thinking,
+            thinking=head.thinking,
+            raw=isinstance(request, CompletionRequest),
             choice=choice,
+            tenant=wanted.tenant,
+            priority=request.priority,
+            deadline_s=request.deadline_s,
+            boundaries=wanted.boundaries,
         )
-        for choice in range(request.n)
+        for index, prompt in enumerate(wanted.prompts)
+        for choice in range(head.per_prompt)
     ]
+
+
+def _tokens_of(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> list[list[int]]:
+    """ApiError for a token beyond the vocabulary and for text that is not Unicode."""
+    try:
+        tokens = [p if isinstance(p, list) else tokenizer.encode(p) for p in prompts]
+    except ConfigError as error:
+        raise ApiError(status=400, message=str(error), param="prompt") from None
+    beyond = max((max(prompt, default=0) for prompt in tokens), default=0)
+    if beyond >= tokenizer.vocab_size:
+        message = f"prompt: token {beyond} is beyond the vocabulary of {tokenizer.vocab_size}"
+        raise ApiError(status=400, message=message, param="prompt")
+    return tokens
+
+
+def _echoes(tokenizer: Tokenizer, request: CompletionRequest) -> tuple[str, ...] | None:
+    if not request.echo:
+        return None
+    return tuple(p if isinstance(p, str) else tokenizer.decode(p) for p in request.prompt)
+
+
+async def _whole(http: Request, feed: Feed, answer: Coroutine[Any, Any, Json]) -> Response:
+    try:
+        return JSONResponse(await while_connected(http, answer))
+    finally:
+        feed.close()
 
 
 async def _refuse(http: Request, error: Exception) -> Response:
@@ -224,7 +389,9 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
         logging.getLogger("naga").setLevel(logging.INFO)
         name = folder.resolve().name
         greeting = f"naga ready 已就绪  {_url(listener)}  model 模型 {name}  {engine.numerics}"
-        server = _Server(make_app(engine, name, server_config), engine, greeting)
+        keeper = _open_keeper(engine, folder, server_config)
+        app = make_app(engine, name, server_config, keeper)
+        server = _Server(app, engine, keeper, greeting)
         # Two processes can hold an idle port at once; the second to listen learns it here.
         with _address_errors(server_config):
             listener.listen()
@@ -234,11 +401,18 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
         server.run([listener])
 
 
+def _open_keeper(engine: Engine, folder: Path, config: ServerConfig) -> Keeper | None:
+    if not config.state_bytes:
+        return None
+    store = StateStore(state_home() / "conversations", config.state_bytes)
+    return Keeper(engine, store, partial(identify, folder, engine.numerics), config.state_idle_s)
+
+
 @final
 class _Server(uvicorn.Server):
     """Says when it is ready, and ends running answers before it waits for their connections."""
 
-    def __init__(self, app: FastAPI, engine: Engine, greeting: str) -> None:
+    def __init__(self, app: FastAPI, engine: Engine, keeper: Keeper | None, greeting: str) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -248,7 +422,7 @@ class _Server(uvicorn.Server):
             timeout_graceful_shutdown=5,
         )
         super().__init__(config)
-        self._engine = engine
+        self._engine, self._keeper = engine, keeper
         self._greeting = greeting
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -256,6 +430,8 @@ class _Server(uvicorn.Server):
         print(self._greeting, flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._keeper is not None:
+            await asyncio.to_thread(self._keeper.close)
         await asyncio.to_thread(self._engine.close)
         await super().shutdown(sockets)
 

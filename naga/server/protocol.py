@@ -1,32 +1,34 @@
-"""What a client may send, checked, and how it is refused: bytes -> ChatRequest or one ApiError.
+"""What a client may send, checked, and how it is refused: bytes -> a request or one ApiError.
 
-The body is OpenAI's chat completion request. Every field is honoured or refused by name; null means
-"not given". Fields of OpenAI's that this server lacks pass only with the value that asks for
-nothing (NEUTRAL). Knows nothing of HTTP frameworks, of the model's limits or of the engine.
+The bodies are OpenAI's: of a chat completion and of a plain completion. Every field is honoured or
+refused by name; null means "not given". Fields of OpenAI's that this server lacks pass only with
+the value that asks for nothing (NEUTRAL). Fields that OpenAI lacks have vLLM's names where it has
+them. Knows nothing of HTTP frameworks or of the model's limits.
 """
 
+import json
 import reprlib
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, from_json
 
 from naga.config.base import Config
 from naga.data.chat import Message
+from naga.engine.constraint import Constraint
+from naga.engine.request import MAX_BIAS, MAX_BIASES, MAX_TOP_LOGPROBS, SamplingParams
 
 MAX_BODY_BYTES = 16 * 2**20
 MAX_CHOICES = 8
 MAX_STOPS = 4
+MAX_PROMPTS = 32
 
 NEUTRAL: dict[str, Any] = {
     "frequency_penalty": 0,
     "presence_penalty": 0,
-    "logit_bias": {},
-    "top_logprobs": 0,
     "tools": [],
     "tool_choice": "none",
-    "response_format": {"type": "text"},
     "store": False,
 }
 
@@ -96,12 +98,62 @@ class TemplateOptions(Config):
     """False closes the think block in the prompt: the answer comes at once."""
 
 
-class ChatRequest(Config):
+class NamedSchema(Config):
+    name: str = Field(max_length=64)
+    """A label; it changes nothing."""
+    definition: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+    """The schema is held to in either case."""
+
+
+class ResponseFormat(Config):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: NamedSchema | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.json_schema is not None) != (self.type == "json_schema"):
+            raise ValueError('json_schema belongs to type "json_schema", and to no other')
+        return self
+
+    @property
+    def constraint(self) -> Constraint | None:
+        if self.json_schema is not None:
+            return Constraint(kind="json_schema", text=json.dumps(self.json_schema.definition))
+        return Constraint(kind="json_object") if self.type == "json_object" else None
+
+
+class StructuredOutputs(Config):
+    """One of them; vLLM's field of this name."""
+
+    definition: dict[str, Any] | None = Field(None, alias="json")
+    regex: str | None = Field(None, min_length=1)
+    grammar: str | None = Field(None, min_length=1)
+    """Lark, with a rule `start`."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if sum(given is not None for given in (self.definition, self.regex, self.grammar)) != 1:
+            raise ValueError("give one of json, regex and grammar")
+        return self
+
+    @property
+    def constraint(self) -> Constraint:
+        if self.regex is not None:
+            return Constraint(kind="regex", text=self.regex)
+        if self.grammar is not None:
+            return Constraint(kind="grammar", text=self.grammar)
+        return Constraint(kind="json_schema", text=json.dumps(self.definition))
+
+
+Bias = Annotated[float, Field(ge=-MAX_BIAS, le=MAX_BIAS)]
+TokenName = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
+
+
+class Generation(Config):
+    """What both kinds of request may say of their tokens."""
+
     model: str
-    messages: list[ChatMessage] = Field(min_length=1)
-    max_tokens: int | None = Field(None, gt=0)
-    max_completion_tokens: int | None = Field(None, gt=0)
-    """The newer name of max_tokens. Both bound thinking and answer together."""
     temperature: float = Field(1.0, ge=0, le=2)
     """0 is greedy."""
     top_p: float = Field(1.0, gt=0, le=1)
@@ -114,20 +166,100 @@ class ChatRequest(Config):
     n: int = Field(1, ge=1, le=MAX_CHOICES)
     stream: bool = False
     stream_options: StreamOptions | None = None
-    logprobs: bool = False
-    """Log-probabilities (at temperature 1) of the chosen tokens."""
+    logit_bias: dict[TokenName, Bias] = Field({}, max_length=MAX_BIASES)
+    """Token id -> what is added to its logit."""
+    min_tokens: int = Field(0, ge=0)
+    """No end token before so many."""
+    ignore_eos: bool = False
+    """End tokens end nothing."""
+    structured_outputs: StructuredOutputs | None = None
+    priority: int = Field(0, ge=-(2**31), lt=2**31)
+    """Higher ones go first."""
+    deadline_s: float | None = Field(None, gt=0, le=86_400)
+    """After so many seconds the answer ends with what it has, finish_reason "deadline"."""
     user: str | None = Field(None, max_length=256)
     """Your name for the end user; it appears in the server's request log."""
+
+    @model_validator(mode="after")
+    def _check_stream(self) -> Self:
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options needs stream = true")
+        return self
+
+    @property
+    def include_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def constraint(self) -> Constraint | None:
+        return self.structured_outputs.constraint if self.structured_outputs else None
+
+    @property
+    def num_top(self) -> int:
+        """How many of the most likely tokens are shown with each."""
+        raise NotImplementedError
+
+    @property
+    def num_prompt_top(self) -> int | None:
+        """The same for the prompt's tokens; None where those are not shown."""
+        raise NotImplementedError
+
+    @property
+    def budget(self) -> int | None:
+        """Of thought, in tokens."""
+        return None
+
+    def sampling(self, *, seed: int, max_tokens: int) -> SamplingParams:
+        """ConfigError for what does not go together."""
+        return SamplingParams(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=self.top_k,
+            seed=seed,
+            max_tokens=max_tokens,
+            stop=tuple(self.stop),
+            logit_bias=tuple((int(token), bias) for token, bias in self.logit_bias.items()),
+            min_tokens=self.min_tokens,
+            ignore_eos=self.ignore_eos,
+            top_logprobs=self.num_top,
+            prompt_logprobs=self.num_prompt_top,
+            thinking_budget=self.budget,
+            constraint=self.constraint,
+        )
+
+
+class ChatRequest(Generation):
+    messages: list[ChatMessage] = Field(min_length=1)
+    max_tokens: int | None = Field(None, gt=0)
+    max_completion_tokens: int | None = Field(None, gt=0)
+    """The newer name of max_tokens. Both bound thinking and answer together."""
+    logprobs: bool = False
+    """Log-probabilities (at temperature 1) of the chosen tokens."""
+    top_logprobs: int = Field(0, ge=0, le=MAX_TOP_LOGPROBS)
+    """And of so many of the most likely ones."""
+    prompt_logprobs: int | None = Field(None, ge=0, le=MAX_TOP_LOGPROBS)
+    """The same for the prompt's tokens; not in a stream."""
+    response_format: ResponseFormat | None = None
+    prompt_cache_key: str | None = Field(None, min_length=1, max_length=256)
+    """A name for the conversation: it is saved, and comes back after a restart."""
+    thinking_budget: int | None = Field(None, ge=0)
+    """After so many tokens the thought is closed."""
     chat_template_kwargs: TemplateOptions = TemplateOptions()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.stream_options is not None and not self.stream:
-            raise ValueError("stream_options needs stream = true")
         if None not in (self.max_tokens, self.max_completion_tokens) and (
             self.max_tokens != self.max_completion_tokens
         ):
             raise ValueError("max_tokens and max_completion_tokens differ; send one of them")
+        if self.top_logprobs and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs = true")
+        if self.prompt_logprobs is not None and self.stream:
+            raise ValueError("prompt_logprobs cannot be streamed")
+        if self.thinking_budget is not None and not self.thinking:
+            raise ValueError("thinking_budget needs thinking, which enable_thinking = false ends")
+        if self.response_format and self.structured_outputs and self.response_format.constraint:
+            raise ValueError("response_format and structured_outputs: send one of them")
         return self
 
     @property
@@ -140,16 +272,86 @@ class ChatRequest(Config):
         return self.chat_template_kwargs.enable_thinking
 
     @property
-    def include_usage(self) -> bool:
-        return self.stream_options is not None and self.stream_options.include_usage
+    def constraint(self) -> Constraint | None:
+        wanted = self.response_format.constraint if self.response_format else None
+        return wanted or super().constraint
+
+    @property
+    def num_top(self) -> int:
+        return self.top_logprobs
+
+    @property
+    def num_prompt_top(self) -> int | None:
+        return self.prompt_logprobs
+
+    @property
+    def budget(self) -> int | None:
+        return self.thinking_budget
 
 
-REQUIRED = frozenset(
-    name for name, field in ChatRequest.model_fields.items() if field.is_required()
-)
+Prompt = str | list[int]
 
 
-def parse_request(body: bytes) -> ChatRequest:
+def _as_prompts(given: Any) -> list[Prompt]:
+    """A text, a list of texts, token ids, or a list of lists of token ids, as a list of prompts."""
+    many = given if isinstance(given, list) and not _is_tokens(given) else [given]
+    texts = all(isinstance(prompt, str) for prompt in many)
+    if not (texts or all(_is_tokens(prompt) for prompt in many)):
+        raise ValueError("must be a text, a list of texts, token ids, or a list of such lists")
+    if not 1 <= len(many) <= MAX_PROMPTS:
+        raise ValueError(f"must be from 1 to {MAX_PROMPTS} prompts")
+    return many
+
+
+def _is_tokens(given: Any) -> bool:
+    return (
+        isinstance(given, list)
+        and bool(given)
+        and all(type(token) is int and 0 <= token < 2**31 for token in given)
+    )
+
+
+class CompletionRequest(Generation):
+    """Plain text goes on: no template, no thinking."""
+
+    prompt: Annotated[list[Prompt], BeforeValidator(_as_prompts)]
+    max_tokens: int | None = Field(None, gt=0)
+    """None: 16, or what the context still holds if that is less."""
+    best_of: int | None = Field(None, ge=1, le=MAX_CHOICES)
+    """So many are generated, and the n of the highest log-probability per token are returned."""
+    logprobs: int | None = Field(None, ge=0, le=MAX_TOP_LOGPROBS)
+    """Log-probabilities (at temperature 1) of the chosen tokens and so many most likely ones."""
+    echo: bool = False
+    """The prompt comes before its completion, with its log-probabilities where they are wanted."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.best_of is not None and self.best_of < self.n:
+            raise ValueError("best_of must be at least n")
+        if self.stream and self.num_generated > self.n:
+            raise ValueError("best_of cannot be streamed: the best is known at the end")
+        if self.stream and self.num_prompt_top is not None:
+            raise ValueError("echo with logprobs cannot be streamed")
+        return self
+
+    @property
+    def num_generated(self) -> int:
+        """For each prompt."""
+        return self.n if self.best_of is None else self.best_of
+
+    @property
+    def num_top(self) -> int:
+        return self.logprobs or 0
+
+    @property
+    def num_prompt_top(self) -> int | None:
+        return self.logprobs if self.echo else None
+
+
+AnyRequest = TypeVar("AnyRequest", bound=Generation)
+
+
+def parse_request(body: bytes, kind: type[AnyRequest]) -> AnyRequest:
     """The checked request, or an ApiError (400) that names the first field that is wrong."""
     try:
         data = from_json(body)
@@ -158,17 +360,18 @@ def parse_request(body: bytes) -> ChatRequest:
     if not isinstance(data, dict):
         raise ApiError(status=400, message="the body must be a JSON object")
     try:
-        return ChatRequest.model_validate(
-            {name: value for name, value in data.items() if not _asks_nothing(name, value)}
+        return kind.model_validate(
+            {name: value for name, value in data.items() if not _asks_nothing(name, value, kind)}
         )
     except ValidationError as error:
         raise _refusal(error.errors(include_url=False)[0]) from None
 
 
-def _asks_nothing(name: str, value: Any) -> bool:
+def _asks_nothing(name: str, value: Any, kind: type[Generation]) -> bool:
     if name in NEUTRAL:
         return value is None or bool(value == NEUTRAL[name])
-    return value is None and name in ChatRequest.model_fields and name not in REQUIRED
+    known = kind.model_fields.get(name)
+    return value is None and known is not None and not known.is_required()
 
 
 def _refusal(error: ErrorDetails) -> ApiError:
@@ -176,7 +379,7 @@ def _refusal(error: ErrorDetails) -> ApiError:
     param = _dotted(error["loc"])
     match error["type"]:
         case "extra_forbidden":
-            problem = f"field {reprlib.repr(param)} is not supported; remove it"
+            problem = f"field {param[:80]!r} is not supported; remove it"
         case "missing":
             problem = f"field {param!r} is missing"
         case "value_error":

@@ -9,7 +9,7 @@ use), `logprobs.reasoning`, `seed` and `timings`. Does not parse requests and kn
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,16 +28,28 @@ DONE = b"data: [DONE]\n\n"
 class Feed:
     """Outputs of several engine requests in the order they come: `async for choice, output`."""
 
-    def __init__(self, engine: Engine, requests: Sequence[Request]) -> None:
-        """Submit all; ConfigError (of it QueueFull) if one is refused, and then none stays."""
+    def __init__(
+        self,
+        engine: Engine,
+        requests: Sequence[Request],
+        loop: asyncio.AbstractEventLoop,
+        ended: Callable[[Sequence[int]], None] | None = None,
+    ) -> None:
+        """Submit all; ConfigError (of it QueueFull) if one is refused, and then none stays.
+
+        `ended`: called with the tokens of the first one, prompt and answer, when it has ended.
+
+        May take a while, to compile a constraint; not to be called on the loop's thread.
+        """
         self._engine = engine
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._queue: asyncio.Queue[Output] = asyncio.Queue()
         self._choice_of: dict[str, int] = {}
+        self._ended, self._tokens = ended, list(requests[0].prompt)
         try:
-            for request in requests:
+            for index, request in enumerate(requests):
                 engine.submit(request, self._sink)
-                self._choice_of[request.id] = request.choice
+                self._choice_of[request.id] = index
         except ConfigError:
             self.close()
             raise
@@ -52,9 +64,17 @@ class Feed:
         while self._choice_of:
             output = await self._queue.get()
             choice = self._choice_of[output.request_id]
+            if choice == 0:
+                self._follow(output)
             if output.finish_reason is not None:
                 del self._choice_of[output.request_id]
             yield choice, output
+
+    def _follow(self, output: Output) -> None:
+        if output.token is not None:
+            self._tokens.append(output.token)
+        if output.finish_reason not in (None, "error") and self._ended is not None:
+            self._ended(self._tokens)
 
     def close(self) -> None:
         """Cancel what still runs."""
@@ -75,6 +95,9 @@ class Head:
     """Package version and dtype: what the same seed needs to give the same text."""
     seed: int
     num_choices: int
+    """Of all prompts together."""
+    per_prompt: int
+    """Choices of one prompt, which stand together."""
     thinking: bool
     logprobs: bool
     include_usage: bool
@@ -139,6 +162,15 @@ class Choice:
             "finish_reason": self.last.finish_reason,
         }
 
+    def prompt_logprobs(self, tokenizer: Tokenizer) -> list[Json] | None:
+        """Of the prompt that was answered; None if nobody asked."""
+        if self.last is None or self.last.prompt_logprobs is None:
+            return None
+        return [
+            logprob_entry(one.token, one.logprob, one.top, tokenizer)
+            for one in self.last.prompt_logprobs
+        ]
+
 
 async def complete(feed: Feed, head: Head, tokenizer: Tokenizer) -> Json:
     """The `chat.completion` object; ApiError if the engine failed."""
@@ -146,11 +178,14 @@ async def complete(feed: Feed, head: Head, tokenizer: Tokenizer) -> Json:
     try:
         async for index, output in feed:
             choices[index].add(output, tokenizer)
-            _check(output)
+            check(output)
     finally:
-        _log(head, choices)
+        log_request(head, [choice.last for choice in choices])
     reply = head.wrap("chat.completion", [choice.whole(head) for choice in choices])
-    return {**reply, "usage": _usage(choices), "timings": _timings(choices)}
+    prompt = choices[0].prompt_logprobs(tokenizer)
+    of_prompt = {} if prompt is None else {"prompt_logprobs": prompt}
+    lasts = [choice.last for choice in choices]
+    return {**reply, **of_prompt, "usage": usage_of(head, lasts), "timings": timings_of(lasts)}
 
 
 async def events(feed: Feed, head: Head, tokenizer: Tokenizer) -> AsyncGenerator[bytes, None]:
@@ -164,31 +199,33 @@ async def events(feed: Feed, head: Head, tokenizer: Tokenizer) -> AsyncGenerator
             yield _chunk(head, index, {"role": "assistant", "content": ""})
         async for index, output in feed:
             logprobs = choices[index].add(output, tokenizer)
-            _check(output)
+            check(output)
             delta = _delta(output)
             entry = logprobs if head.logprobs else None
             if delta or (entry and (entry["content"] or entry["reasoning"])):
                 yield _chunk(head, index, delta, logprobs=entry)
             if output.finish_reason is not None:
                 over = all(choice.last is not None for choice in choices)
-                timings = {"timings": _timings(choices)} if over else {}
+                lasts = [choice.last for choice in choices]
+                timings = {"timings": timings_of(lasts)} if over else {}
                 yield _chunk(head, index, {}, finish=output.finish_reason, extra=timings)
         if head.include_usage:
             whole = head.wrap("chat.completion.chunk", [])
-            yield _event({**whole, "usage": _usage(choices)})
+            lasts = [choice.last for choice in choices]
+            yield event_of({**whole, "usage": usage_of(head, lasts)})
     except ApiError as error:
-        yield _event(error.body())
+        yield event_of(error.body())
     finally:
-        _log(head, choices)
+        log_request(head, [choice.last for choice in choices])
     yield DONE
 
 
-def _log(head: Head, choices: Sequence[Choice]) -> None:
+def log_request(head: Head, lasts: Sequence[Output | None]) -> None:
     """One line for each request; JSON keeps what a client wrote on that line."""
-    ended = [choice.last.finish_reason if choice.last else "client left" for choice in choices]
+    ended = [last.finish_reason if last else "client left" for last in lasts]
     record = {"id": head.id, "user": head.user, "finish": ended}
-    if all(choice.last for choice in choices):
-        record |= _usage(choices) | _timings(choices)
+    if all(lasts):
+        record |= usage_of(head, lasts) | timings_of(lasts)
     logger.info("%s", json.dumps(record))
 
 
@@ -196,7 +233,7 @@ def _choices(head: Head) -> list[Choice]:
     return [Choice(index=i, in_reasoning=head.thinking) for i in range(head.num_choices)]
 
 
-def _check(output: Output) -> None:
+def check(output: Output) -> None:
     if output.finish_reason == "error":
         raise ApiError(status=500, kind="server_error", message=output.error or "generation failed")
     if output.finish_reason == "cancelled":
@@ -224,45 +261,59 @@ def _chunk(
 ) -> bytes:
     choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
     usage = {"usage": None} if head.include_usage else {}
-    return _event({**head.wrap("chat.completion.chunk", [choice]), **usage, **(extra or {})})
+    return event_of({**head.wrap("chat.completion.chunk", [choice]), **usage, **(extra or {})})
 
 
-def _event(data: Json) -> bytes:
+def event_of(data: Json) -> bytes:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
 def _logprob_entries(output: Output, tokenizer: Tokenizer) -> list[Json]:
     """The entry of the output's token; control tokens are not text and have none."""
-    text = b"" if output.token is None else tokenizer.token_bytes(output.token)
-    if not text:
+    if output.token is None or not tokenizer.token_bytes(output.token):
         return []
-    shown = text.decode("utf-8", "replace")
-    return [
-        {"token": shown, "bytes": list(text), "logprob": output.logprob, "top_logprobs": []},
-    ]
+    assert output.logprob is not None, "a token has one"
+    return [logprob_entry(output.token, output.logprob, output.top_logprobs, tokenizer)]
+
+
+def logprob_entry(
+    token: int, logprob: float | None, top: Sequence[tuple[int, float]], tokenizer: Tokenizer
+) -> Json:
+    """One token of a text, and the most likely ones in its place, control tokens by name."""
+    others = [_entry(other, number, tokenizer) for other, number in top]
+    return {**_entry(token, logprob, tokenizer), "top_logprobs": others}
+
+
+def _entry(token: int, logprob: float | None, tokenizer: Tokenizer) -> Json:
+    text = tokenizer.token_bytes(token)
+    shown = tokenizer.control_name(token) or text.decode("utf-8", "replace")
+    return {"token": shown, "bytes": list(text), "logprob": logprob}
 
 
 def _logprobs(*, reasoning: list[Json], content: list[Json]) -> Json:
     return {"content": content, "reasoning": reasoning, "refusal": None}
 
 
-def _usage(choices: Sequence[Choice]) -> Json:
-    """The prompt counts once, however many choices answer it."""
-    usages = [choice.last.usage for choice in choices if choice.last and choice.last.usage]
-    prompt, completion = usages[0].prompt_tokens, sum(usage.completion_tokens for usage in usages)
-    reasoning = sum(usage.reasoning_tokens for usage in usages)
+def usage_of(head: Head, lasts: Sequence[Output | None]) -> Json:
+    """Each prompt counts once, however many choices answer it."""
+    usages = [last.usage for last in lasts if last and last.usage]
+    prompts = usages[:: head.per_prompt]
+    prompt = sum(usage.prompt_tokens for usage in prompts)
+    completion = sum(usage.completion_tokens for usage in usages)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": usages[0].cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": reasoning},
+        "prompt_tokens_details": {"cached_tokens": sum(usage.cached_tokens for usage in prompts)},
+        "completion_tokens_details": {
+            "reasoning_tokens": sum(usage.reasoning_tokens for usage in usages)
+        },
     }
 
 
-def _timings(choices: Sequence[Choice]) -> Json:
+def timings_of(lasts: Sequence[Output | None]) -> Json:
     """First token: the earliest of any choice. Speed: of all choices together, after the first."""
-    timings = [choice.last.timings for choice in choices if choice.last and choice.last.timings]
+    timings = [last.timings for last in lasts if last and last.timings]
     firsts = [one.first_token_s for one in timings if one.first_token_s is not None]
     speeds = [one.decode_tokens_per_s for one in timings if one.decode_tokens_per_s is not None]
     return {

@@ -6,11 +6,12 @@ Writes to the console it is given and nowhere else; metrics.jsonl (naga/record.p
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
@@ -18,12 +19,14 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
 
 from naga.record import StepMetrics
 
 ItemT = TypeVar("ItemT")
+LATE_S = 2.0
 
 
 class TrainingProgress:
@@ -104,6 +107,33 @@ def counter(
     ) as bar:
         task = bar.add_task(noun, total=total)
         yield lambda: bar.advance(task)
+
+
+@contextmanager
+def late_bar(
+    verb: str, console: Console, *, total: int, unit: Literal["bytes", "tokens"]
+) -> Iterator[Callable[[int], None]]:
+    """A bar with rate and time left that shows once LATE_S have passed, on a terminal alone.
+
+    What it gives moves the bar by so many units, from any thread.
+    """
+    sizes = (DownloadColumn(), TransferSpeedColumn())
+    counts = (MofNCompleteColumn(), TextColumn(unit), RateColumn())
+    columns = (TextColumn(verb), BarColumn(), *(sizes if unit == "bytes" else counts))
+    bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+    task, started = bar.add_task(verb, total=total), perf_counter()
+
+    def advance(count: int) -> None:
+        bar.advance(task, count)
+        if console.is_terminal and perf_counter() - started > LATE_S:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        # One that never showed would leave an empty line.
+        if bar.live.is_started:
+            bar.stop()
 
 
 class RateColumn(ProgressColumn):

@@ -101,7 +101,14 @@ def test_another_folder_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds notes\.txt"):
         made(tmp_path, "naga")
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
-    assert made(made(tmp_path / "m", "naga"), "naga", seed=1).is_dir(), "a checkpoint is replaced"
+
+
+def test_a_checkpoint_is_not_overwritten(tmp_path: Path) -> None:
+    folder = made(tmp_path / "m", "naga")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    with pytest.raises(ConfigError, match="has a checkpoint, which random weights would replace"):
+        made(folder, "naga", seed=1)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
 def test_a_vocabulary_without_room_for_bytes_is_refused(tmp_path: Path) -> None:

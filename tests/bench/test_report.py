@@ -150,3 +150,14 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         make_room(tmp_path)
     with pytest.raises(ConfigError, match="cannot be written"):
         make_room(tmp_path / "file" / "page.md")
+
+
+def test_page_and_rows_agree_on_the_speed_of_two_rounds() -> None:
+    found = Comparison(
+        case=DECODE, ours=times(NAGA, 0.032, 0.008), theirs=times(PEER, 0.064, 0.016)
+    )
+    report = replace(REPORT, comparisons=(found,))
+    # 1,000 and 4,000 tokens/s, 500 and 2,000.
+    assert [row.tokens_per_s for row in report.rows] == [2500, 1250]
+    (line,) = (line for line in report.to_markdown().splitlines() if line.startswith("| decode"))
+    assert "| 2,500 |" in line and "| 1,250 |" in line

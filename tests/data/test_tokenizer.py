@@ -46,6 +46,8 @@ def test_a_batch_encodes_as_its_texts_do_alone(tokenizer: Tokenizer, texts: list
 
 def test_control_tokens_are_the_first_ids(tokenizer: Tokenizer) -> None:
     assert [tokenizer.control_id(name) for name in CONTROL] == list(range(len(CONTROL)))
+    assert [tokenizer.control_name(index) for index in range(len(CONTROL))] == list(CONTROL)
+    assert tokenizer.control_name(len(CONTROL)) is None
     assert tokenizer.is_chat()
     assert all(tokenizer.token_bytes(index) == b"" for index in range(len(CONTROL)))
     assert tokenizer.decode(list(range(len(CONTROL)))) == ""

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from naga.config.base import ConfigError
 from naga.data.tokenizer import END, END_OF_TEXT, END_THINK, Tokenizer
 from naga.engine.answer import Answer, StopFilter, own_stop_ids
-from naga.engine.request import Output, Request, SamplingParams
+from naga.engine.constraint import Constraint
+from naga.engine.request import Output, PromptLogprob, Request, SamplingParams
 from naga.ops.sampling import Sample
 
 letters = st.text("abc", max_size=30)
@@ -128,3 +130,52 @@ def test_an_answer_without_a_token_has_no_first_token_time(tokenizer: Tokenizer)
     assert output.timings is not None and output.usage is not None
     assert (output.timings.queue_s, output.timings.first_token_s) == (3.0, None)
     assert (output.finish_reason, output.usage.completion_tokens) == ("cancelled", 0)
+
+
+def test_ignored_end_tokens_end_nothing(tokenizer: Tokenizer) -> None:
+    replies = Replies(tokenizer, sampling=SamplingParams(ignore_eos=True, max_tokens=9))
+    assert replies.feed(END).finish_reason is None
+    replies.feed("a")
+    assert replies.content == "a"
+
+
+def test_an_answer_ends_when_its_constraint_is_met(tokenizer: Tokenizer) -> None:
+    constraint = Constraint(kind="regex", text="ab")
+    replies = Replies(tokenizer, sampling=SamplingParams(constraint=constraint))
+    assert replies.feed("a").finish_reason is None
+    assert replies.feed("b").finish_reason == "stop"
+
+
+def test_an_answer_that_breaks_its_constraint_fails_alone(tokenizer: Tokenizer) -> None:
+    constraint = Constraint(kind="regex", text="ab")
+    last = Replies(tokenizer, sampling=SamplingParams(constraint=constraint)).feed("x")
+    assert last.finish_reason == "error" and last.error
+
+
+def test_the_most_likely_tokens_come_with_each(tokenizer: Tokenizer) -> None:
+    replies = Replies(tokenizer)
+    top = ((9, -0.5), (50, -1.0))
+    sample = Sample(token=50, logprob=-1.0, top=top)
+    assert replies.answer.add(sample, 12.0).top_logprobs == top
+
+
+def test_prompt_logprobs_come_with_the_last_output(tokenizer: Tokenizer) -> None:
+    replies = Replies(tokenizer, sampling=SamplingParams(prompt_logprobs=1))
+    draws = [replies.answer.prompt_draw(position) for position in (1, 2)]
+    assert [draw and (draw.forced, draw.top) for draw in draws] == [(2, 1), (3, 1)]
+    for token in (2, 3):
+        replies.answer.add_prompt(Sample(token=token, logprob=-1.0, top=((7, -0.5),)))
+    assert replies.feed("a").prompt_logprobs is None
+    first = PromptLogprob(token=1, logprob=None)
+    expected = [PromptLogprob(token=token, logprob=-1.0, top=((7, -0.5),)) for token in (2, 3)]
+    assert replies.feed(END).prompt_logprobs == (first, *expected)
+
+
+def test_prompt_logprobs_nobody_asked_for_are_not_computed(tokenizer: Tokenizer) -> None:
+    assert Replies(tokenizer).answer.prompt_draw(1) is None
+
+
+def test_a_bias_on_no_token_is_refused(tokenizer: Tokenizer) -> None:
+    beyond = tokenizer.vocab_size
+    with pytest.raises(ConfigError, match=str(beyond)):
+        Replies(tokenizer, sampling=SamplingParams(logit_bias=((beyond, 1.0),)))

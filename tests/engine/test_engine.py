@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -143,6 +144,33 @@ def test_answers_in_a_crowd_equal_answers_alone_bit_for_bit(
         clients = [Client(narrow, request) for request in requests]
         assert [facts(client.wait()) for client in clients] == alone
     assert is_idle(narrow)
+
+
+def test_guessing_ahead_changes_no_bit_and_takes_fewer_steps(
+    open_engine: OpenEngine, model: HybridLM, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two tokens alone: what comes has often been there.
+    greedy = SamplingParams(max_tokens=120, temperature=0, logit_bias=((5, 50.0), (6, 50.0)))
+    requests = [
+        Request(id=str(n), prompt=(n, 5, 6, 7) * 3, sampling=sampling, raw=True)
+        for n, sampling in enumerate((greedy, greedy, SamplingParams(max_tokens=60, seed=4)))
+    ]
+    found = []
+    for draft_tokens in (0, 8):
+        engine = open_engine(model, runtime, draft_tokens=draft_tokens)
+        poison(engine)
+        steps, step = [], engine._runner.step
+
+        def counted(*args: Any, steps: Any = steps, step: Any = step) -> Any:
+            steps.append(1)
+            return step(*args)
+
+        monkeypatch.setattr(engine._runner, "step", counted)
+        found.append(([facts(reply) for reply in complete_all(engine, requests)], len(steps)))
+        assert is_idle(engine)
+    (plain, slow), (guessed, fast) = found
+    assert plain == guessed
+    assert fast < slow
 
 
 def test_choices_of_one_prompt_differ(engine: Engine) -> None:

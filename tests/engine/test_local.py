@@ -1,6 +1,7 @@
 """chat.py: an engine from a folder, requests from messages and text, replies in order."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,8 @@ def test_our_own_checkpoints_name_our_end_tokens(folder: Path, tokenizer: Tokeni
     assert read_stop_ids(folder) == ours
 
 
-def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "config.json", tmp_path)
     with pytest.raises(ConfigError, match=r"tokenizer\.json: no such file"):
         open_engine(tmp_path, CONFIG)
 

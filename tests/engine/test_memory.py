@@ -25,6 +25,7 @@ from naga.engine.memory import (
     read_memory,
     require_memory,
 )
+from naga.model.account import account
 from naga.model.lm import HybridLM
 from naga.model.native import NativeModel
 from naga.model.state import StatePool
@@ -150,7 +151,9 @@ def test_a_refusal_has_the_numbers_on_one_line() -> None:
 def test_the_need_is_what_tensors_take(model: HybridLM, runtime: Runtime, backend: str) -> None:
     dtype = str(runtime.dtype).removeprefix("torch.")
     given = {"dtype": dtype, "backend": backend, "max_running": 3, "kv_tokens": 1000}
-    config = EngineConfig.model_validate(given)
+    one = account(model.config, runtime.dtype.itemsize).state_bytes
+    # Room for two snapshots, and not for a third.
+    config = EngineConfig.model_validate(given | {"snapshot_bytes": 3 * one - 1})
     need = memory_need(model.config, config)
     if backend == "reference":
         held = sum(tensor.nbytes for tensor in model.state_dict().values())
@@ -161,7 +164,7 @@ def test_the_need_is_what_tensors_take(model: HybridLM, runtime: Runtime, backen
         assert need.weights <= native._plan.weight_bytes < 4 * need.weights
         largest = max(tensor.numel() for tensor in model.state_dict().values())
         assert need.loading == largest * (4 + runtime.dtype.itemsize)
-    pool = StatePool.create(model.config, runtime, num_slots=3, num_pages=1000 // 64, page_size=64)
+    pool = StatePool.create(model.config, runtime, num_slots=8, num_pages=1000 // 64, page_size=64)
     assert need.states == pool.ssm.nbytes + pool.conv.nbytes
     assert need.kv == pool.keys.nbytes + pool.values.nbytes
 

@@ -6,6 +6,7 @@ import pytest
 
 from naga.config.base import ConfigError
 from naga.engine.cache import Cache, check_fits
+from naga.engine.constraint import Constraint
 from naga.engine.request import Request, SamplingParams
 from naga.model.lm import HybridLM
 
@@ -19,6 +20,17 @@ WRONG = [
     ({"seed": 2**63}, "seed"),
     ({"max_tokens": 0}, "max_tokens"),
     ({"stop": ("a", "")}, "stop"),
+    ({"logit_bias": ((3, 100.5),)}, "logit_bias"),
+    ({"logit_bias": ((3, float("nan")),)}, "logit_bias"),
+    ({"logit_bias": ((-1, 1.0),)}, "logit_bias"),
+    ({"logit_bias": ((3, 1.0),) * 2000}, "logit_bias"),
+    ({"min_tokens": -1}, "min_tokens"),
+    ({"min_tokens": 9, "max_tokens": 8}, "min_tokens"),
+    ({"top_logprobs": 21}, "top_logprobs"),
+    ({"prompt_logprobs": -1}, "prompt_logprobs"),
+    ({"thinking_budget": -1}, "thinking_budget"),
+    ({"constraint": Constraint(kind="json_object"), "ignore_eos": True}, "ignore_eos"),
+    ({"constraint": Constraint(kind="json_object"), "min_tokens": 1}, "min_tokens"),
 ]
 
 
@@ -36,6 +48,11 @@ def test_an_empty_prompt_is_refused() -> None:
 def test_thinking_in_a_raw_request_is_refused() -> None:
     with pytest.raises(ConfigError, match="raw"):
         Request(id="a", prompt=(1,), raw=True, thinking=True)
+
+
+def test_a_budget_for_thinking_needs_thinking() -> None:
+    with pytest.raises(ConfigError, match="thinking_budget"):
+        Request(id="a", prompt=(1,), sampling=SamplingParams(thinking_budget=5))
 
 
 def test_what_exceeds_the_context_is_refused_with_the_counts(small_model: HybridLM) -> None:

@@ -3,6 +3,8 @@
 Rows of one chunk (61 logits) and of several (3001), which threads share.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,17 @@ from naga.ops.sampling import Draw, Sample, sample
 VOCABULARY = 61
 LONG = 3001
 isas = pytest.mark.parametrize("isa", ISAS)
+# Tokens beyond the vocabulary have bits too; all are allowed, few, or none.
+masks = (
+    st.none() | st.binary(max_size=(LONG + 31) // 32 * 4) | st.sampled_from([b"", b"\xff" * 500])
+)
+biases = st.lists(
+    st.tuples(
+        st.integers(0, VOCABULARY - 1),
+        st.integers(-800, 800).map(lambda n: n / 8) | st.just(-np.inf),
+    ),
+    max_size=5,
+).map(tuple)
 draws = st.builds(
     Draw,
     temperature=st.sampled_from([0.0, 1e-300, 0.01, 0.7, 1.0, 3.0, 1e6]),
@@ -26,6 +39,14 @@ draws = st.builds(
     seed=st.integers(-(2**63), 2**63 - 1),
     choice=st.integers(0, 2**62),
     position=st.integers(0, 10**9),
+)
+restricted_draws = st.builds(
+    lambda draw, **wishes: replace(draw, **wishes),
+    draws,
+    bias=biases,
+    mask=masks,
+    forced=st.none() | st.integers(0, VOCABULARY - 1),
+    top=st.sampled_from([0, 1, 5, 20, 10_000]),
 )
 
 
@@ -76,12 +97,45 @@ def test_it_draws_the_token_of_the_reference_from_long_rows(
 
 
 @isas
-@given(draws, st.integers(0, 2**32 - 1))
-@settings(max_examples=10)
+@given(restricted_draws, st.integers(0, 2**32 - 1), st.sampled_from([0.3, 3.0]), st.integers(1, 3))
+@settings(max_examples=60)
+def test_bias_mask_force_and_top_are_those_of_the_reference(
+    isa: str, draw: Draw, source: int, spread: float, threads: int
+) -> None:
+    logits = varied(source, spread)
+    found = long_rows(isa, threads).sample(torch.tensor(logits), [draw] * 5)
+    for one, row in zip(found, logits, strict=True):
+        expected = sample(row, draw)
+        if expected is None:
+            assert one is None
+            continue
+        assert one is not None and one.token == expected.token
+        assert [token for token, _ in one.top] == [token for token, _ in expected.top]
+        assert [one.logprob, *(logprob for _, logprob in one.top)] == pytest.approx(
+            [expected.logprob, *(logprob for _, logprob in expected.top)], abs=2e-6
+        )
+
+
+@isas
+def test_bias_and_forced_tokens_beyond_the_vocabulary_are_refused(isa: str) -> None:
+    draw = Draw(temperature=1.0, top_p=1.0, top_k=None, seed=0, choice=0, position=0)
+    for bad in (
+        replace(draw, bias=((LONG, 1.0),)),
+        replace(draw, bias=((-1, 1.0),)),
+        replace(draw, bias=((0, np.inf),)),
+        replace(draw, bias=((0, np.nan),)),
+        replace(draw, forced=LONG),
+    ):
+        with pytest.raises(ValueError, match=r"bias|forced"):
+            long_rows(isa, 1).sample(torch.zeros(1, LONG), [bad])
+
+
+@isas
+@given(draws | restricted_draws, st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
 def test_neither_threads_nor_other_rows_change_a_bit(isa: str, draw: Draw, source: int) -> None:
     logits = torch.tensor(varied(source, 3.0))
     alone = [long_rows(isa, 1).sample(row[None], [draw])[0] for row in logits]
-    assert None not in alone
     for threads in (1, 2, 3):
         model = long_rows(isa, threads)
         for rows in range(1, 6):

@@ -218,12 +218,15 @@ inline std::vector<Values> serve(naga::Plan& plan, const Texts& texts, bool cut)
     const Element element = plan.kernels().element;
     const Index slots = texts.size() + 1, page_size = 5, most = 12, pages = texts.size() * most;
     // One layer each of kinds M and *. Never cleared: NaN wherever nothing was written.
-    Array ssm(WIDE, slots * c.inner_dim(), c.state_dim);
-    Array conv(element, slots * (c.conv_width - 1), c.conv_dim());
+    // Slot i + slots is the other one of text i.
+    Array ssm(WIDE, 2 * slots * c.inner_dim(), c.state_dim);
+    Array conv(element, 2 * slots * (c.conv_width - 1), c.conv_dim());
+    std::vector<Index> slot_of(slots);
+    std::iota(slot_of.begin(), slot_of.end(), 0);
     Array keys(element, pages * page_size, c.key_heads * c.head_dim);
     Array values(element, keys.rows, keys.columns);
     naga::States states{ssm.floats(), conv.at(), keys.at(), values.at(), nullptr, nullptr,
-                        slots,        pages,     page_size};
+                        2 * slots,    pages,     page_size};
     std::vector<Index> order(pages), done(texts.size());
     std::iota(order.begin(), order.end(), 0);
     std::shuffle(order.begin(), order.end(), source);
@@ -236,7 +239,10 @@ inline std::vector<Values> serve(naga::Plan& plan, const Texts& texts, bool cut)
             if (left(i) == 0 || (cut && once_in(3))) continue;
             Index length = !cut ? left(i) : once_in(2) ? 1 : pick(1, left(i));
             Index start = tokens.size();
-            sequences.push_back({start, length, done[i], i + 1, order.data() + i * most});
+            const Index source = slot_of[i + 1];
+            if (once_in(2)) slot_of[i + 1] = (source + slots) % (2 * slots);
+            sequences.push_back(
+                {start, length, done[i], slot_of[i + 1], source, order.data() + i * most});
             for (; length > 0; --length) {
                 tokens.push_back(texts[i][done[i]++]);
                 of_row.push_back(i);

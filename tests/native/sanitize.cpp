@@ -83,18 +83,20 @@ void test_linear(const Kernels& k) {
     compare("wide_product", y, multiply(wide.values(), wide_weight.values(), K), std::sqrt(K));
 }
 
-// Of `count` bytes, at any address: where their memory ends, or a byte before.
+// Of `count` bytes, an even number, at any address: where their memory ends, or a byte before.
 class Bytes {
   public:
-    explicit Bytes(Index count) : memory_(Element::bfloat16, 1, count / 2 + 1) {
+    explicit Bytes(Index count) : memory_(Element::bfloat16, 1, count / 2 + 1), size_(count) {
         odd_ = once_in(2);
     }
     std::uint8_t* at() const {
         return reinterpret_cast<std::uint8_t*>(memory_.at()) + (odd_ ? 1 : 2);
     }
+    Index size() const { return size_; }
 
   private:
     Array memory_;
+    Index size_;
     bool odd_;
 };
 
@@ -468,20 +470,49 @@ void test_plan(const Kernels& k) {
     expect(most < 1e-3 || k.element != WIDE || quantised, "logits: the worst row", most);
 }
 
-// Its log-probability is that of the plain softmax, and top-k and top-p leave its token.
-void expect_drawn(const Values& row, const Draw& draw, const Chosen& found) {
-    const double peak = *std::max_element(row.begin(), row.end());
+// What bias and mask leave of a row, in float32 as they are applied.
+Values restrict(const Values& row, const Draw& draw) {
+    Values rest = row;
+    for (Index i = 0; draw.mask && i < Index(row.size()); ++i)
+        if (i / 8 >= draw.mask_bytes || !(draw.mask[i / 8] >> i % 8 & 1)) rest[i] = -INFINITY;
+    for (const auto& [token, bias] : draw.bias) rest[token] = float(rest[token]) + bias;
+    return rest;
+}
+
+std::vector<Index> by_likelihood(const Values& row) {
     std::vector<Index> order(row.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return row[a] > row[b]; });
+    return order;
+}
+
+// Log-probabilities are those of the plain softmax, and the most likely tokens are reported.
+void expect_logprobs(const Values& row, const Draw& draw, const Chosen& found) {
+    const std::vector<Index> order = by_likelihood(row);
+    double mass = 0;
+    for (Index i : order) mass += std::exp(row[i] - row[order[0]]);
+    auto logprob = [&](Index i) { return row[i] - row[order[0]] - std::log(mass); };
+    const double own = logprob(found.token);
+    expect(std::abs(found.logprob - own) < 2e-6, "logprob", found.logprob, own);
+    expect(found.top.size() == std::min(row.size(), std::size_t(draw.top)), "size of the top");
+    for (std::size_t i = 0; i < found.top.size(); ++i) {
+        const auto& [token, other] = found.top[i];
+        expect(token == order[i], "a top token", token, order[i], Index(i));
+        expect(std::abs(other - logprob(token)) < 2e-6, "a top logprob", other, logprob(token));
+    }
+}
+
+// Top-k and top-p of what bias and mask leave keep its token.
+void expect_kept(const Values& row, const Draw& draw, const Chosen& found) {
+    std::vector<Index> order = by_likelihood(row);
+    const double peak = row[order[0]];
     auto mass_of = [&](auto end, double temperature) {
         double mass = 0;
         for (auto i = order.begin(); i != end; ++i)
             mass += std::exp((row[*i] - peak) / temperature);
         return mass;
     };
-    const double logprob = row[found.token] - peak - std::log(mass_of(order.end(), 1));
-    expect(std::abs(found.logprob - logprob) < 2e-6, "logprob", found.logprob, logprob);
+    expect(std::isfinite(row[found.token]), "a forbidden token", found.token);
     if (draw.temperature == 0) return expect(found.token == order[0], "greedy");
     if (draw.top_k && draw.top_k < Index(row.size())) order.resize(draw.top_k);
     const auto place = std::find(order.begin(), order.end(), found.token);
@@ -489,6 +520,20 @@ void expect_drawn(const Values& row, const Draw& draw, const Chosen& found) {
     const double most = draw.top_p * mass_of(order.end(), draw.temperature) * (1 + 1e-6);
     const double before = mass_of(place, draw.temperature);
     expect(before <= most, "beyond top-p", before, most);
+}
+
+void expect_drawn(const Values& row, const Draw& draw, const Chosen& found) {
+    const Values rest = restrict(row, draw);
+    const double peak = *std::max_element(rest.begin(), rest.end());
+    if (draw.forced < 0 && !std::isfinite(peak))
+        return expect(found.token == -2, "a token where none is allowed", found.token);
+    expect_logprobs(row, draw, found);
+    if (draw.forced >= 0) expect(found.token == draw.forced, "another token than forced");
+    else expect_kept(rest, draw, found);
+}
+
+bool same(const Chosen& a, const Chosen& b) {
+    return a.token == b.token && a.logprob == b.logprob && a.top == b.top;
 }
 
 // A draw has the same bits for any number of threads, and its token is one that the masks keep.
@@ -500,8 +545,18 @@ void test_sample(const Kernels& k) {
         for (Index i = 0; i < count; ++i) logits.set(0, i, std::nearbyint(logits.get(0, i)));
     const Values row = logits.values();
     const double temperatures[] = {0, 1e-300, 0.3, 1, 1e6}, masses[] = {1, 0.9, 0.2, 1e-9};
-    const Draw draw{temperatures[pick(0, 4)], masses[pick(0, 3)], pick(0, 2) * odd(4000), source(),
-                    source(), source()};
+    Draw draw{temperatures[pick(0, 4)], masses[pick(0, 3)], pick(0, 2) * odd(4000), source(),
+              source(), source()};
+    Bytes mask(2 * pick(1, count / 16 + 4));
+    if (once_in(2)) {
+        draw.mask = mask.at();
+        draw.mask_bytes = once_in(3) ? 0 : mask.size();
+        for (Index i = 0; i < mask.size(); ++i) mask.at()[i] = pick(0, 255) & pick(0, 255);
+    }
+    for (Index i = once_in(2) ? pick(1, 5) : 0; i > 0; --i)
+        draw.bias.emplace_back(pick(0, count - 1), once_in(3) ? -INFINITY : float(pick(-9, 9)));
+    if (once_in(8)) draw.forced = pick(0, count - 1);
+    if (once_in(2)) draw.top = once_in(4) ? 4000 : pick(1, 20);
     std::vector<Chosen> found;
     for (int threads : {1, 2, 3}) {
         Pool pool(threads);
@@ -514,11 +569,10 @@ void test_sample(const Kernels& k) {
         }
     }
     for (const Chosen& one : found)
-        expect(one.token == found[0].token && one.logprob == found[0].logprob, "threads change it",
-               one.token, found[0].token);
+        expect(same(one, found[0]), "threads change it", one.token, found[0].token);
     const bool finite =
         std::all_of(row.begin(), row.end(), [](double x) { return std::isfinite(x); });
-    expect(finite == (found[0].token >= 0), "a row that is not finite has no token");
+    expect(finite == (found[0].token != -1), "a row that is not finite has no token");
     if (finite) expect_drawn(row, draw, found[0]);
 }
 

@@ -137,3 +137,61 @@ def test_logits_that_are_not_finite_are_refused(bad: float) -> None:
     row = LOGITS.copy()
     row[3] = bad
     assert sample(row, a_draw()) is None
+
+
+def mask_of(tokens: list[int], size: int) -> bytes:
+    return sum(1 << token for token in tokens).to_bytes((size + 7) // 8, "little")
+
+
+def test_a_mask_renormalises_what_it_leaves() -> None:
+    probs = np.exp(log_softmax(LOGITS.astype(np.float64)))
+    kept = [1, 3, 6]
+    counts = draw_many(replace(a_draw(seed=6), mask=mask_of(kept, len(LOGITS))), 3000)
+    assert counts.sum() == counts[kept].sum()
+    # 99.9 % below 13.8 (2 degrees of freedom).
+    assert chi_square(counts[kept], probs[kept] / probs[kept].sum()) < 13.8
+
+
+def test_a_bias_multiplies_probabilities() -> None:
+    draw = replace(a_draw(seed=8), bias=((3, 1.5), (0, -np.inf), (3, 0.5)))
+    biased = LOGITS.astype(np.float64)
+    biased[3] += 2.0
+    counts = draw_many(draw, 6000)
+    assert counts[0] == 0
+    probs = np.exp(log_softmax(biased[1:]))
+    # 99.9 % below 22.5 (6 degrees of freedom).
+    assert chi_square(counts[1:], probs) < 22.5
+
+
+@given(logits_rows, st.data())
+def test_greedy_within_a_mask_is_the_best_it_allows(
+    row: NDArray[np.float32], data: st.DataObject
+) -> None:
+    kept = data.draw(st.lists(st.integers(0, len(row) - 1), min_size=1, unique=True))
+    found = chosen(row, replace(a_draw(temperature=0), mask=mask_of(kept, len(row))))
+    assert found.token == min(kept, key=lambda token: (-row[token], token))
+
+
+@given(logits_rows, st.integers(1, 100))
+def test_top_is_in_order_and_of_the_plain_softmax(row: NDArray[np.float32], top: int) -> None:
+    draw = replace(a_draw(0.3, 0.5, 2), bias=((0, 5.0),), mask=b"\x01", top=top)
+    best = sorted(range(len(row)), key=lambda token: (-row[token], token))[:top]
+    logprobs = log_softmax(row.astype(np.float64))
+    assert chosen(row, draw).top == tuple((token, logprobs[token]) for token in best)
+
+
+def test_a_forced_token_comes_whatever_is_allowed() -> None:
+    found = chosen(LOGITS, replace(a_draw(), forced=6, mask=b"\x01"))
+    assert found == Sample(token=6, logprob=log_softmax(LOGITS.astype(np.float64))[6])
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [{"mask": b"\x00"}, {"mask": b""}, {"mask": b"\x02", "bias": ((1, -np.inf),)}],
+    ids=str,
+)
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_there_is_no_sample_where_nothing_is_allowed(
+    nothing: dict[str, object], temperature: float
+) -> None:
+    assert sample(LOGITS, replace(a_draw(temperature), **nothing)) is None

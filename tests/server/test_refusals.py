@@ -16,13 +16,41 @@ GOOD: dict[str, Any] = {
     "messages": [{"role": "user", "content": "hi"}],
     "max_tokens": 2,
 }
+
+
+def schema(definition: dict[str, Any], **more: Any) -> dict[str, Any]:
+    named = {"name": "x", "schema": definition} | more
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
 FIELDS = [
     ({"temprature": 1}, "temprature"),
     ({"tools": [{"type": "function"}]}, "tools"),
-    ({"logit_bias": {"5": 1}}, "logit_bias"),
-    ({"top_logprobs": 3}, "top_logprobs"),
+    ({"logit_bias": {"5": 101}}, "logit_bias.5"),
+    ({"logit_bias": {"a": 1}}, "logit_bias.a.[key]"),
+    ({"logit_bias": {"99999": 1}}, None),
+    ({"top_logprobs": 3}, None),
+    ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+    ({"min_tokens": 3}, None),
+    ({"thinking_budget": -1}, "thinking_budget"),
+    ({"thinking_budget": 5, "chat_template_kwargs": {"enable_thinking": False}}, None),
+    ({"ignore_eos": True, "response_format": {"type": "json_object"}}, None),
+    ({"stream": True, "prompt_logprobs": 1}, None),
+    ({"best_of": 2}, "best_of"),
     ({"presence_penalty": 0.5}, "presence_penalty"),
-    ({"response_format": {"type": "json_object"}}, "response_format"),
+    ({"response_format": {"type": "xml"}}, "response_format.type"),
+    ({"response_format": {"type": "json_schema"}}, "response_format"),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
+        "response_format.json_schema.schema",
+    ),
+    (schema({"not": {}}), None),
+    (schema({"type": "strng"}), None),
+    (schema({}, description="x"), "response_format.json_schema.description"),
+    (schema({}) | {"structured_outputs": {"regex": "a"}}, None),
+    ({"structured_outputs": {}}, "structured_outputs"),
+    ({"structured_outputs": {"regex": "("}}, None),
+    ({"structured_outputs": {"choice": ["a"]}}, "structured_outputs.choice"),
     ({"unheard_of": None}, "unheard_of"),
     ({"x" * 10_000: 1}, None),
     ({"messages": None}, "messages"),
@@ -158,7 +186,7 @@ JSON = st.recursive(
 def test_any_object_is_parsed_or_refused(data: dict[str, Any]) -> None:
     body = json.dumps(GOOD | data).encode("utf-8", "surrogatepass")
     try:
-        assert isinstance(parse_request(body), ChatRequest)
+        assert isinstance(parse_request(body, ChatRequest), ChatRequest)
     except ApiError as error:
         assert error.status == 400 and error.message
 
@@ -166,4 +194,4 @@ def test_any_object_is_parsed_or_refused(data: dict[str, Any]) -> None:
 @given(st.binary(max_size=40))
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     with pytest.raises(ApiError):
-        parse_request(body)
+        parse_request(body, ChatRequest)

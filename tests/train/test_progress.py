@@ -1,11 +1,13 @@
 """naga.train.progress: what a person sees."""
 
 from io import StringIO
+from typing import Literal
 
 import pytest
 from rich.console import Console
 
 from naga.record import StepMetrics
+from naga.train import progress
 from naga.train.progress import TrainingProgress, clock, counted
 
 
@@ -24,9 +26,9 @@ def row(step: int) -> StepMetrics:
 
 
 def run(console: Console) -> str:
-    with TrainingProgress(console, total=7, done=1, log_every=3) as progress:
+    with TrainingProgress(console, total=7, done=1, log_every=3) as shown:
         for step in range(2, 8):
-            progress.step(row(step))
+            shown.step(row(step))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -53,3 +55,21 @@ def test_counting_passes_items_on() -> None:
 )
 def test_durations_are_short(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+@pytest.mark.parametrize("unit", ["bytes", "tokens"])
+def test_a_late_bar_shows_rate_and_time_left_once_it_is_late(
+    monkeypatch: pytest.MonkeyPatch, unit: Literal["bytes", "tokens"]
+) -> None:
+    shown = {}
+    for late, terminal in ((-1.0, True), (1e9, True), (-1.0, False)):
+        monkeypatch.setattr(progress, "LATE_S", late)
+        console = Console(file=StringIO(), width=120, force_terminal=terminal)
+        with progress.late_bar("hashing", console, total=3000, unit=unit) as advance:
+            for _ in range(3):
+                advance(1000)
+        assert isinstance(console.file, StringIO)
+        shown[late, terminal] = console.file.getvalue()
+    assert "hashing" in shown[-1.0, True] and "/s" in shown[-1.0, True]
+    assert "0:00:00" in shown[-1.0, True]
+    assert shown[1e9, True] == shown[-1.0, False] == ""

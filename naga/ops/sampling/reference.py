@@ -22,33 +22,71 @@ class Draw:
     seed: int
     choice: int
     position: int
+    bias: tuple[tuple[int, float], ...] = ()
+    """(token, amount): added to logits, in float32, before all else; -inf forbids the token."""
+    mask: bytes | None = None
+    """Bit i % 8 of byte i // 8 allows token i; tokens beyond its end are forbidden. None: all."""
+    forced: int | None = None
+    """This token, whatever bias and mask say and whatever is likely."""
+    top: int = 0
+    """How many of the most likely tokens to report."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     token: int
     logprob: float
-    """Under the plain softmax: temperature 1, no masks."""
+    """Under the plain softmax: temperature 1, no bias, no masks."""
+    top: tuple[tuple[int, float], ...] = ()
+    """The most likely tokens with their log-probabilities, likewise; the lower id first of two."""
 
 
 def sample(logits: NDArray[np.float32], draw: Draw) -> Sample | None:
-    """A token from logits (V,); None if one of them is NaN or infinite."""
+    """A token from logits (V,).
+
+    None if one of them, or one with its bias, is NaN or infinite, or if no token is allowed.
+    """
     if not np.isfinite(logits).all():
         return None
     logprobs = log_softmax(logits.astype(np.float64))
+    token = draw.forced if draw.forced is not None else choose(logits, draw)
+    if token is None:
+        return None
+    order = np.argsort(-logits, kind="stable")[: draw.top]
+    return Sample(
+        token=token,
+        logprob=float(logprobs[token]),
+        top=tuple((int(other), float(logprobs[other])) for other in order),
+    )
+
+
+def choose(logits: NDArray[np.float32], draw: Draw) -> int | None:
+    """The token of finite logits (V,) that bias, mask, temperature and noise make the first."""
+    rest = restricted(logits, draw)
+    if not np.isfinite(rest.max()):
+        return None
     if draw.temperature == 0:
-        token = int(np.argmax(logprobs))
-    else:
-        # The maximum is 0 before the division, so a tiny temperature leaves it there and sends
-        # the others to -inf.
-        with np.errstate(over="ignore"):
-            scaled = (logprobs - logprobs.max()) / draw.temperature
-        noise = gumbel_noise(
-            len(scaled), seed=draw.seed, choice=draw.choice, position=draw.position
-        )
-        kept = allowed(scaled, top_k=draw.top_k, top_p=draw.top_p)
-        token = int(kept[np.argmax(scaled[kept] + noise[kept])])
-    return Sample(token=token, logprob=float(logprobs[token]))
+        return int(np.argmax(rest))
+    # The maximum is 0 before the division, so a tiny temperature leaves it there and sends the
+    # others to -inf.
+    with np.errstate(over="ignore"):
+        scaled = (rest.astype(np.float64) - float(rest.max())) / draw.temperature
+    noise = gumbel_noise(len(scaled), seed=draw.seed, choice=draw.choice, position=draw.position)
+    kept = allowed(scaled, top_k=draw.top_k, top_p=draw.top_p)
+    return int(kept[np.argmax(scaled[kept] + noise[kept])])
+
+
+def restricted(logits: NDArray[np.float32], draw: Draw) -> NDArray[np.float32]:
+    """Logits with bias, those of forbidden tokens -inf."""
+    rest = logits.copy()
+    if draw.mask is not None:
+        bits = np.unpackbits(np.frombuffer(draw.mask, np.uint8), bitorder="little")[: len(rest)]
+        rest[len(bits) :] = -np.inf
+        rest[: len(bits)][bits == 0] = -np.inf
+    with np.errstate(over="ignore"):
+        for token, amount in draw.bias:
+            rest[token] += np.float32(amount)
+    return rest
 
 
 def log_softmax(logits: Floats) -> Floats:
