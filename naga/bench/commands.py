@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Measure speed beside others. 测速")
 
 Model = Annotated[Path, typer.Option(help="Checkpoint folder. 模型目录")]
+Checkpoint = Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")]
 Peers = Annotated[
     str, typer.Option(help="Of llama.cpp,transformers,vllm. 与之对比的引擎，逗号分隔")
 ]
@@ -35,6 +36,7 @@ Pythons = Annotated[
 Precisions = Annotated[str, typer.Option(help="Of bf16,int8,int4,f32. 精度，逗号分隔")]
 Batches = Annotated[str, typer.Option("--batch", help="Sequences at once, e.g. 1,8. 批大小")]
 Rounds = Annotated[int, typer.Option(min=1, help="Paired rounds after a warm-up. 轮数")]
+NewTokens = Annotated[int, typer.Option(min=1, help="Of an answer. 回答长度")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Default: as torch has it. 线程数")]
 Seed = Annotated[int, typer.Option(help="Of the random tokens. 随机种子")]
 Markdown = Annotated[Path | None, typer.Option(help="Write a page here. 输出页面")]
@@ -228,6 +230,141 @@ def slice_(
     }
     options = parse_config(SliceOptions, asked, source="naga bench slice")
     _print(run_slice(options, _command(), Console(stderr=True)), as_json)
+
+
+@app.command()
+def determinism(
+    model: Checkpoint,
+    schedules: Annotated[int, typer.Option(min=1, help="How many. 次数")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the schedules. 随机种子")] = 0,
+    first: Annotated[int, typer.Option(min=0, help="Number of the first. 起始编号")] = 0,
+    dtype: Annotated[
+        Literal["float32", "bfloat16"] | None, typer.Option(help="Default: the model's. 计算精度")
+    ] = None,
+    backend: Annotated[
+        Literal["native", "reference"] | None, typer.Option(help="Default: native. 计算后端")
+    ] = None,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """Whether answers are the same, bit for bit, under random schedules. 回答是否逐位一致."""
+    from naga.bench.determinism import run_determinism
+    from naga.bench.report import make_room
+    from naga.config.load import parse_config
+    from naga.config.serve import EngineConfig
+    from naga.disk import write_atomic
+
+    make_room(markdown)
+    asked = {"dtype": dtype, "backend": backend}
+    report = run_determinism(
+        model,
+        parse_config(EngineConfig, asked, source="naga bench determinism"),
+        schedules=schedules,
+        seed=seed,
+        first=first,
+        command=_command(),
+        console=Console(stderr=True),
+    )
+    if markdown is not None:
+        write_atomic(markdown, report.to_markdown())
+    _print(report, as_json)
+    if report.differences:
+        raise typer.Exit(1)
+
+
+@app.command()
+def cache(
+    model: Checkpoint,
+    turns: Annotated[int, typer.Option(min=2, help="Of the conversation. 轮数")] = 8,
+    document_tokens: Annotated[int, typer.Option(min=1, help="Of its document. 文档长度")] = 16_000,
+    new_tokens: NewTokens = 32,
+    weights: Annotated[
+        Literal["int8", "int4"] | None, typer.Option(help="Quantise while loading. 量化权重")
+    ] = None,
+    kv: Annotated[
+        Literal["int8"] | None, typer.Option(help="Of keys and values. 键值缓存精度")
+    ] = None,
+    seed: Seed = 0,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """First tokens of a conversation about a document, warm and cold. 多轮对话的缓存命中."""
+    from naga.bench.cache import run_cache
+    from naga.bench.report import make_room
+    from naga.config.load import parse_config
+    from naga.config.serve import EngineConfig
+    from naga.disk import write_atomic
+
+    make_room(markdown)
+    report = run_cache(
+        model,
+        parse_config(EngineConfig, {"weights": weights, "kv": kv}, source="naga bench cache"),
+        turns=turns,
+        document_tokens=document_tokens,
+        new_tokens=new_tokens,
+        seed=seed,
+        command=_command(),
+        console=Console(stderr=True),
+    )
+    if markdown is not None:
+        write_atomic(markdown, report.to_markdown())
+    _print(report, as_json)
+    if not report.identical:
+        raise typer.Exit(1)
+
+
+@app.command("cache-trace")
+def cache_trace(
+    model: Checkpoint,
+    traces: Annotated[str, typer.Option(help="Of contract,agent,steps. 对话轨迹")] = (
+        "contract,agent,steps"
+    ),
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=http://HOST:PORT, or NAME=COMMAND with {port}. 与之对比的服务"),
+    ] = None,
+    beside_api: Annotated[
+        Literal["chat", "tokens"],
+        typer.Option(help="tokens: send token ids, for models without a tokenizer. 请求方式"),
+    ] = "tokens",
+    serve_args: Annotated[str, typer.Option(help="More of naga serve's. naga serve 的参数")] = "",
+    new_tokens: NewTokens = 32,
+    threads: Threads = None,
+    seed: Annotated[int | None, typer.Option(help="Default: a new one. 随机种子")] = None,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """Conversations over HTTP: what comes from the cache, and how soon. 经 HTTP 的对话轨迹."""
+    import os
+    import secrets
+
+    from naga.bench.cache_trace import our_contender, parse_contender, run_traces
+    from naga.bench.machine import describe_machine
+    from naga.bench.report import make_room
+    from naga.bench.traces import TRACES
+    from naga.disk import write_atomic
+
+    asked = _split(traces)
+    unknown = next((name for name in asked if name not in TRACES), None)
+    if unknown is not None or not asked:
+        raise ConfigError(f"--traces {traces!r}: use some of {','.join(TRACES)}")
+    make_room(markdown)
+    others = [parse_contender(item, beside_api) for item in beside or []]
+    # Servers started here take it from the environment.
+    os.environ["OMP_NUM_THREADS"] = str(_threads(threads))
+    report = run_traces(
+        model,
+        [our_contender(model, serve_args), *others],
+        asked,
+        seed=secrets.randbits(31) if seed is None else seed,
+        new_tokens=new_tokens,
+        machine=describe_machine(_threads(threads)),
+        command=_command(),
+        console=Console(stderr=True),
+    )
+    if markdown is not None:
+        write_atomic(markdown, report.to_markdown())
+    _print(report, as_json)
 
 
 @app.command("convert-gguf")
