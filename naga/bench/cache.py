@@ -81,7 +81,9 @@ class CacheReport:
         title = f"# Turns over one document: `{self.model}` ({self.numerics})"
         share = _fractions(self.rows)["cached_fraction_later"]
         said = f"From the second turn on {share:.1%} of the prompts' tokens came from the cache."
-        return "\n".join([title, "", *head, *lines, "", said, "", "```", self.command, "```"]) + "\n"
+        return (
+            "\n".join([title, "", *head, *lines, "", said, "", "```", self.command, "```"]) + "\n"
+        )
 
 
 HEADINGS = ("turn", "prompt tokens", "cached", "warm s", "cold s", "cold / warm", "identical")

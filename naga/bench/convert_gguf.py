@@ -2,8 +2,9 @@
 
 Two of llama.cpp's architectures: granitehybrid, and llama for attention with rotation alone. Types
 as llama.cpp's own tools give them: bf16; q8_0; q4_0 with a tied embedding, or a head, in q6_K.
-Norms, routers, convolutions and the scan's parameters stay float32. The file has no tokenizer: it
-takes token ids only. Tensor by tensor, rounded to bfloat16 first, as naga computes with them.
+Norms, routers, convolutions and the scan's parameters stay float32. The file has the tokenizer of
+`naga bench make-model`; with another one's checkpoint it has none and takes token ids only. Tensor by
+tensor, rounded to bfloat16 first, as naga computes with them.
 
 V vocabulary, D hidden_dim, I inner dim, E experts, H heads, G groups, C channels, W taps.
 """
@@ -26,6 +27,8 @@ from naga.checkpoint.layout import Shape
 from naga.checkpoint.load import StoredModel
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
+from naga.data.template import CHAT_TEMPLATE
+from naga.data.tokenizer import END, Tokenizer
 from naga.model.lm import value_dtype
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ def convert_gguf(
         raise ConfigError(f"{model}: llama.cpp cannot open it: {problem}")
     partial = out.with_name(f".{out.name}.partial")
     writer = _open_writer(partial, config, kind)
+    _add_tokenizer(writer, model, config.vocab_size)
     for name, shape in stored.shapes.items():
         for target in targets(name, config):
             _announce(writer, target, shape, _type_of(name, config, kind))
@@ -113,7 +117,6 @@ def _open_writer(file: Path, config: ModelConfig, kind: GgufType) -> "GGUFWriter
     }
     writer = GGUFWriter(file, "llama" if config.mamba is None else "granitehybrid")
     writer.add_file_type(types[kind])
-    writer.add_tokenizer_model("none")
     writer.add_vocab_size(config.vocab_size)
     writer.add_context_length(config.max_positions)
     writer.add_embedding_length(config.hidden_dim)
@@ -124,6 +127,27 @@ def _open_writer(file: Path, config: ModelConfig, kind: GgufType) -> "GGUFWriter
     if config.mamba is not None:
         _add_mamba(writer, config)
     return writer
+
+
+def _add_tokenizer(writer: "GGUFWriter", model: Path, vocab_size: int) -> None:
+    from gguf import TokenType
+
+    file = model / "tokenizer.json"
+    tokenizer = Tokenizer.load(model) if file.is_file() else None
+    if tokenizer is None or tokenizer.merges or tokenizer.vocab_size != vocab_size:
+        # llama.cpp cuts text by rules of its own before it merges.
+        writer.add_tokenizer_model("none")
+        return
+    control = [tokenizer.control_name(index) is not None for index in range(vocab_size)]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list([tokenizer.name(index) for index in range(vocab_size)])
+    writer.add_token_types([TokenType.CONTROL if is_ else TokenType.NORMAL for is_ in control])
+    # It wants one; no token is made of these two.
+    writer.add_token_merges(["< <"])
+    writer.add_eos_token_id(tokenizer.control_id(END))
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(CHAT_TEMPLATE)
 
 
 def _add_attention(writer: "GGUFWriter", config: ModelConfig) -> None:

@@ -255,9 +255,7 @@ class Bench:
 
     def _answer(self, request: Request, config: EngineConfig) -> Reply:
         """Alone, after everything was forgotten."""
-        alone = replace(
-            request, id="alone", tenant="", priority=0, deadline_s=None, boundaries=()
-        )
+        alone = replace(request, id="alone", tenant="", priority=0, deadline_s=None, boundaries=())
         key = (config.weights, config.kv, alone)
         if key not in self._answers:
             engine = self._engine_alone(config)

@@ -2,7 +2,7 @@
 
 Every tensor comes from the seed and its own name, with the values of model/init.py (A in 1 .. 16,
 dt_bias for dt in 1e-3 .. 1e-1). Tensors are made when their file is written: memory holds one file
-of about FILE_BYTES. The tokenizer knows bytes and control tokens alone; what the model says is
+of about FILE_BYTES. The tokenizer reads bytes and control tokens alone; what the model says is
 noise, and its routers choose experts more evenly than trained ones may.
 """
 
@@ -70,7 +70,7 @@ def make_model(
         made()
         return tensor
 
-    tokenizer = byte_tokenizer()
+    tokenizer = byte_tokenizer().filled(config.vocab_size)
     save_made(out, config, make, dtype=dtype, tokenizer=tokenizer, shard_bytes=FILE_BYTES)
 
 

@@ -115,6 +115,17 @@ class Tokenizer:
             return b""
         return _byte_level_bytes(token) if self._byte_level else _byte_fallback_bytes(token)
 
+    @property
+    def merges(self) -> bool:
+        """Whether any two tokens make another one."""
+        return bool(json.loads(self._backend.to_str())["model"].get("merges"))
+
+    def name(self, index: int) -> str:
+        """As its file spells it."""
+        found = self._backend.id_to_token(index)
+        assert found is not None, index
+        return str(found)
+
     def control_id(self, name: str) -> int:
         """Id of a control token; ConfigError if this tokenizer has no such token."""
         if name not in self._special:
@@ -130,6 +141,13 @@ class Tokenizer:
     def is_chat(self) -> bool:
         """Whether it has every control token, so that chat.py can render with it."""
         return all(name in self._special for name in CONTROL)
+
+    def filled(self, vocab_size: int) -> "Tokenizer":
+        """With so many tokens: each new one is a name, `<300>`, that no text is encoded to."""
+        described = json.loads(self._backend.to_str())
+        names = described["model"]["vocab"]
+        names |= {f"<{index}>": index for index in range(self.vocab_size, vocab_size)}
+        return Tokenizer(Backend.from_str(json.dumps(described)), self._companions)
 
     def save(self, folder: Path) -> None:
         """Write tokenizer.json and its companions; transformers.AutoTokenizer opens the folder.

@@ -83,6 +83,8 @@ def ask(
     enable_thinking: bool = True,
 ) -> Asked:
     """Answer from the documents; what of them is in the engine's cache is not read again."""
+    if not question.strip():
+        raise ConfigError("the question is empty; ask something")
     prompt = prompt_tokens(engine.tokenizer, documents, question, enable_thinking=enable_thinking)
     reply = _run(engine, prompt, sampling, thinking=enable_thinking)
     return Asked(reply=reply, quotes=locate_quotes(documents, reply.text))

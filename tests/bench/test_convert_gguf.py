@@ -12,6 +12,7 @@ from gguf import GGMLQuantizationType as Type
 
 from naga.bench.convert_gguf import GgufType, convert_gguf, interleave
 from naga.bench.gguf_files import gguf_file
+from naga.bench.models import byte_tokenizer
 from naga.bench.q6_k import quantize_q6_k
 from naga.checkpoint.load import load_model
 from naga.checkpoint.save import save_model
@@ -53,6 +54,25 @@ CONFIGS = {
         **COMMON,
     ),
 }
+
+
+def test_a_made_models_tokenizer_comes_along_and_no_other(tmp_path: Path) -> None:
+    config = CONFIGS["dense hybrid"].model_copy(update={"vocab_size": 300})
+    model = HybridLM(config)
+    initialize(model, seed=0)
+    for tokenizer in (byte_tokenizer().filled(300), byte_tokenizer()):
+        folder = tmp_path / f"{tokenizer.vocab_size}"
+        state = model.state_dict()
+        save_model(folder, config, state, dtype=torch.bfloat16, tokenizer=tokenizer)
+        convert_gguf(folder, tmp_path / "out.gguf", "bf16")
+        fields = gguf.GGUFReader(tmp_path / "out.gguf").fields
+        if tokenizer.vocab_size < 300:
+            assert fields["tokenizer.ggml.model"].contents() == "none"
+            continue
+        assert fields["tokenizer.ggml.model"].contents() == "gpt2"
+        names = fields["tokenizer.ggml.tokens"].contents()
+        assert len(names) == 300 and names[299] == "<299>"
+        assert names[tokenizer.encode("a")[0]] == "a"
 
 
 def saved(config: ModelConfig, folder: Path) -> Path:

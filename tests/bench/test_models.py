@@ -48,7 +48,7 @@ def test_a_folder_is_served(name: str, tmp_path: Path) -> None:
 def test_transformers_opens_it(tmp_path: Path) -> None:
     folder = made(tmp_path / "m", "granitemoehybrid")
     assert AutoModelForCausalLM.from_pretrained(folder).dtype == torch.bfloat16
-    assert len(AutoTokenizer.from_pretrained(folder)) == 263
+    assert len(AutoTokenizer.from_pretrained(folder)) == 300
 
 
 def test_a_seed_is_a_model(tmp_path: Path) -> None:
@@ -133,3 +133,7 @@ def test_the_tokenizer_spells_any_text() -> None:
     text = "rent 租金 \U0001f600\n"
     assert len(tokenizer.encode(text)) == len(text.encode())
     assert tokenizer.decode(tokenizer.encode(text)) == text
+    filled = tokenizer.filled(300)
+    assert filled.vocab_size == 300 and not filled.merges
+    assert filled.encode(text + "<299>") == tokenizer.encode(text + "<299>")
+    assert filled.decode([299, *filled.encode("a")]) == "<299>a"
