@@ -8,6 +8,7 @@ at a time, one request at a time. What fails is told in its row and ends the tra
 """
 
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -213,6 +214,8 @@ class Server:
         self._contender = contender
         self._process: subprocess.Popen[bytes] | None = None
         self._printed = tempfile.TemporaryFile()
+        # What it saves must neither come from another run nor stay.
+        self._states = tempfile.TemporaryDirectory()
         self._address = contender.address or f"http://127.0.0.1:{_free_port()}"
 
     def __enter__(self) -> "Server":
@@ -226,6 +229,7 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._end()
         self._printed.close()
+        self._states.cleanup()
 
     @property
     def can_restart(self) -> bool:
@@ -278,7 +282,11 @@ class Server:
             words = shlex.split(self._contender.place)
             command = [word.replace("{port}", port) for word in words]
             self._process = subprocess.Popen(
-                command, stdout=self._printed, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._printed,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"NAGA_STATE_DIR": self._states.name},
             )
         deadline = time.monotonic() + START_S
         while not self._ready():
@@ -331,12 +339,12 @@ class Client:
     """Plays traces against one server."""
 
     def __init__(
-        self, server: Server, tokenizer: Tokenizer, api: Api, *, new_tokens: int, logprobs: bool
+        self, server: Server, tokenizer: Tokenizer, api: Api, *, new_tokens: int, ours: bool
     ) -> None:
-        """`logprobs`: ask for them, so that a token is an event of its own even if its bytes are
-        not a character yet."""
+        """`ours`: ask for log-probabilities too, so that a token is an event of its own even if
+        its bytes are not a character yet, and name conversations, so that they survive a restart."""
         self._server, self._tokenizer, self._api = server, tokenizer, api
-        self._new_tokens, self._logprobs = new_tokens, logprobs
+        self._new_tokens, self._ours = new_tokens, ours
         self._model = server.model()
 
     def play(self, name: str, trace: Trace, spare: Words) -> Iterator[TraceRow]:
@@ -402,8 +410,8 @@ class Client:
             prompt = render_prompt(self._tokenizer, ask.messages)
             return "/v1/completions", {**common, "prompt": prompt}
         messages = [{"role": one.role, "content": one.content} for one in ask.messages]
-        logprobs = {"logprobs": True} if self._logprobs else {}
-        return "/v1/chat/completions", {**common, **logprobs, "messages": messages}
+        ours = {"logprobs": True, "prompt_cache_key": ask.user} if self._ours else {}
+        return "/v1/chat/completions", {**common, **ours, "messages": messages}
 
 
 def run_traces(
@@ -428,7 +436,7 @@ def run_traces(
                     tokenizer,
                     contender.api,
                     new_tokens=new_tokens,
-                    logprobs=contender.name == "naga",
+                    ours=contender.name == "naga",
                 )
                 # Whether an engine says anything visible must not change what comes next.
                 spare = Words(~seed, tokenizer)

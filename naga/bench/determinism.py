@@ -1,8 +1,8 @@
 """Whether answers are the same, bit for bit, alone and in the middle of random schedules.
 
 Every answer of a schedule (schedules.py) is compared with that of the same request alone: in an
-engine that has forgotten everything, in one piece, with nobody beside it. Tokens, log-probabilities,
-texts and the reason of the end must be equal; what was cancelled or overdue must be a beginning.
+engine that has forgotten everything, in one piece, with nobody beside it and nothing guessed ahead. Tokens,
+log-probabilities, texts and the reason of the end must be equal; what was cancelled or overdue must be a beginning.
 Schedules are played on the engine's own thread, between two steps; only how many prompt tokens share
 a step follows the clock. One engine works at a time.
 """
@@ -173,7 +173,7 @@ def reported(bench: "Bench", seed: int, numbers: range, console: Console) -> Ite
                 rate = done / (perf_counter() - started)
                 eta = clock((total - done) / rate)
                 found = f"{len(bench.differences)} differences"
-                say(console, f"schedules {done}/{total}  {found}  {rate:.1f}/s  ETA {eta}")
+                say(console, f"schedules {done}/{total}  {found}  {rate:.2f}/s  ETA {eta}")
             yield
 
 
@@ -269,7 +269,7 @@ class Bench:
             positions = self._backend(config.weights).model.config.max_positions
             longest = min(positions, LONG + LONG_ANSWER)
             plain = {"max_running": 1, "page_size": 64, "kv_tokens": -(-longest // 64) * 64}
-            plain |= {"snapshot_bytes": 0, "prefill_chunk": longest}
+            plain |= {"snapshot_bytes": 0, "prefill_chunk": longest, "draft_tokens": 0}
             engine = self._engine(config.model_copy(update=plain))
             # Two engines must not both move the weights that they share.
             engine.wait_settled()
@@ -310,6 +310,8 @@ def difference(reply: Reply, expected: Reply) -> str | None:
         ("end", reply.finish_reason, expected.finish_reason),
         ("text", reply.text, expected.text),
         ("thinking", reply.reasoning, expected.reasoning),
+        ("likeliest tokens", reply.top_logprobs, expected.top_logprobs),
+        ("the prompt's log-probabilities", reply.prompt_logprobs, expected.prompt_logprobs),
     ):
         if one != other:
             return f"{name}: {one!r} is {other!r} alone"

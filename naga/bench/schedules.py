@@ -115,6 +115,7 @@ def _engine(random: Random, shape: Shape, base: EngineConfig) -> EngineConfig:
         "snapshot_bytes": snapshots * shape.state_bytes,
         "weights": random.choice(shape.weights),
         "kv": random.choice((None, None, "int8")),
+        "draft_tokens": random.choice((0, 1, 8, 8, 16)),
     }
     return parse_config(EngineConfig, base.model_dump() | drawn, source="schedule")
 
@@ -199,6 +200,11 @@ class Author:
         return (*talk, *rest, self._message())
 
     def _message(self) -> tuple[int, ...]:
+        """Some say a thing several times, which is what guessing ahead lives on."""
+        message = self._plain_message()
+        return message * self._random.choice((1, 1, 1, 3)) if len(message) < 12 else message
+
+    def _plain_message(self) -> tuple[int, ...]:
         lengths = (1, 2, 5, 11, 16, 17, 30, 48, self._longest // 3)
         length = max(min(self._random.choice(lengths), self._longest // 3), 1)
         return tuple(self._random.randrange(self._shape.vocab_size) for _ in range(length))
@@ -206,11 +212,12 @@ class Author:
     def _request(self, talk: Talk) -> Request:
         random, ends = self._random, tuple(accumulate(map(len, talk)))
         raw = not self._shape.chat or random.random() < 0.5
+        thinking = not raw and random.random() < 0.5
         return Request(
             id="",
             prompt=tuple(token for message in talk for token in message),
-            sampling=self._sampling(ends[-1]),
-            thinking=not raw and random.random() < 0.5,
+            sampling=self._sampling(ends[-1], thinking),
+            thinking=thinking,
             raw=raw,
             choice=random.choice((0, 0, 1, 2**40)),
             tenant=random.choice(("", "", "", "one", "two")),
@@ -219,16 +226,28 @@ class Author:
             boundaries=ends if random.random() < 0.7 else (),
         )
 
-    def _sampling(self, prompt_len: int) -> SamplingParams:
+    def _sampling(self, prompt_len: int, thinking: bool) -> SamplingParams:
         random = self._random
         tokens = LONG_ANSWER if random.random() < 0.03 else random.choice((1, 2, 4, 8, 16, 24))
         tokens = min(tokens, self._shape.max_positions - prompt_len)
-        if random.random() < 0.35:
-            return SamplingParams(temperature=0.0, max_tokens=tokens)
-        return SamplingParams(
-            temperature=random.choice((0.3, 1.0, 1.0, 2.5)),
+        params = SamplingParams(
+            temperature=random.choice((0.0, 0.0, 0.3, 1.0, 1.0, 2.5)),
             top_p=random.choice((1.0, 1.0, 0.7)),
             top_k=random.choice((None, None, 1, 5)),
             seed=random.choice((0, 1, -(2**63), random.getrandbits(62))),
             max_tokens=tokens,
+            ignore_eos=random.random() < 0.3,
+            thinking_budget=random.choice((None, 0, 5)) if thinking else None,
+        )
+        return self._with_wishes(params) if random.random() < 0.2 else params
+
+    def _with_wishes(self, params: SamplingParams) -> SamplingParams:
+        random, tokens = self._random, self._shape.vocab_size
+        biases = {random.randrange(tokens): random.choice((-100.0, 2.5)) for _ in range(3)}
+        return replace(
+            params,
+            logit_bias=tuple(sorted(biases.items())),
+            min_tokens=random.choice((0, params.max_tokens // 2)),
+            top_logprobs=random.choice((0, 3)),
+            prompt_logprobs=random.choice((None, None, 2)),
         )

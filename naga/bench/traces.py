@@ -90,7 +90,7 @@ def agent(words: Words, *, turns: int, document_tokens: int, result_tokens: int 
 def steps(words: Words, *, document_tokens: int) -> Trace:
     """One thing after the other that happens to a conversation; a message of `document_tokens`.
 
-    The second half of the document's second half is what edits change. Each step says what it is.
+    Its last quarter is what edits change. Each step says what it is.
     """
     begun, rest = words.text(document_tokens * 3 // 4), words.text(document_tokens // 4)
     messages = [user(begun + rest)]
@@ -107,9 +107,10 @@ def steps(words: Words, *, document_tokens: int) -> Trace:
     other = (user(words.text(document_tokens // 2)),)
     yield Ask(kind="another user", messages=other, user="two")
     messages += [assistant(answer), user(words.text(QUESTION))]
-    yield Ask(kind="the first user back", messages=tuple(messages))
+    back = tuple(messages)
+    yield Ask(kind="the first user back", messages=back)
     yield Ask(kind="the other user back", messages=other, user="two")
-    yield Ask(kind="restart, the same again", messages=document, restart=True)
+    yield Ask(kind="restart, the same again", messages=back, restart=True)
     yield Ask(kind="edit at 7/8", messages=(user(begun + rest[: len(rest) // 2] + words.text(40)),))
 
 

@@ -192,7 +192,8 @@ class Scheduler:
             return
         start, job.done = job.done, end + len(drafts)
         self._served[job.tenant] += end - start
-        first = start + 1 if job.scores_prompt else len(job.tokens)
+        # Who gave way computes what it had answered again; that is not asked for.
+        scored = range(start + 1, min(job.done + 1, job.prompt_len)) if job.scores_prompt else ()
         yield Piece(
             job=job,
             tokens=(*job.tokens[start:end], *drafts),
@@ -200,7 +201,7 @@ class Scheduler:
             source=job.holding.slot,
             slot=job.holding.spare if drafts else job.holding.slot,
             pages=tuple(job.holding.pages[: self.cache.pages_for(job.done)]),
-            positions=tuple(range(first, job.done + 1)),
+            positions=(*scored, *range(len(job.tokens), job.done + 1)),
             drafts=len(drafts),
             reads=reads,
         )

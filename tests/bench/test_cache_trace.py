@@ -87,7 +87,7 @@ def fake() -> Iterator[FakeServer]:
 def play(fake: FakeServer, api: Any, **sizes: int) -> list[TraceRow]:
     words = Words(1, TOKENIZER)
     with Server(Contender(name="fake", place=fake.url, api=api)) as server:
-        client = Client(server, TOKENIZER, api, new_tokens=4, logprobs=False)
+        client = Client(server, TOKENIZER, api, new_tokens=4, ours=False)
         return list(client.play("contract", contract(words, **sizes), words))
 
 
@@ -139,7 +139,7 @@ def test_what_cannot_be_restarted_is_not(fake: FakeServer) -> None:
     fake.answer = lambda turn: [{"choices": [{"text": "a"}]}]
     words = Words(1, TOKENIZER)
     with Server(Contender(name="fake", place=fake.url, api="tokens")) as server:
-        client = Client(server, TOKENIZER, "tokens", new_tokens=4, logprobs=False)
+        client = Client(server, TOKENIZER, "tokens", new_tokens=4, ours=False)
         rows = list(client.play("steps", steps(words, document_tokens=80), words))
     assert rows[-1].kind == "the other user back"
 
@@ -207,6 +207,9 @@ def test_our_server_is_measured_restarted_and_told_on_a_page(
     again = ours["the same again"]
     assert again["cached_tokens"] >= again["prompt_tokens"] - 20
     assert ours["the first user back"]["cached_tokens"] > ours["cold"]["prompt_tokens"]
+    # Named conversations are saved when the server ends.
+    again = ours["restart, the same again"]
+    assert again["cached_tokens"] >= again["prompt_tokens"] - 20
     assert [one["engine"] for one in found["summaries"]] == ["naga", "fake"]
     text = page.read_text(encoding="utf-8")
     assert "## steps" in text and found["command"] in text

@@ -150,6 +150,7 @@ def reply(*tokens: int, end: FinishReason = "length", text: str = "", logprob: f
         timings=Timings(queue_s=0, first_token_s=None, decode_tokens_per_s=None),
         tokens=tokens,
         logprobs=(logprob,) * len(tokens),
+        top_logprobs=((),) * len(tokens),
         weights_version=0,
     )
 
@@ -164,6 +165,8 @@ def test_every_fact_of_an_answer_counts() -> None:
         (reply(5, 6, 7, 8, text="abc"), "4 tokens are 3"),
         (reply(5, 6, 7, text="abc", end="stop"), "end: 'stop'"),
         (reply(5, 6, 7, text="ab"), "text: 'ab'"),
+        (replace(right, top_logprobs=(((5, -1.0),), (), ())), "likeliest tokens"),
+        (replace(right, prompt_logprobs=()), "the prompt's log-probabilities"),
         (replace(right, error="lost"), "error: lost"),
     ):
         assert str(difference(wrong, right)).startswith(what)

@@ -87,7 +87,7 @@ def test_steps_share_what_their_names_say() -> None:
     assert asks["another user"].messages == asks["the other user back"].messages
     assert asks["another user"].user != asks["cold"].user
     restarted = asks["restart, the same again"]
-    assert restarted.restart and restarted.messages == asks["cold"].messages
+    assert restarted.restart and restarted.messages == asks["the first user back"].messages
 
 
 def test_the_sizes_told_are_the_sizes_played() -> None:
