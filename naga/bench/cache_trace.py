@@ -398,14 +398,18 @@ class Client:
         )
 
     def _has_token(self, choice: dict[str, Any]) -> bool:
-        """The first event of a chat has a role alone."""
+        """The first event of a chat has a role, and empty content at most."""
         delta = choice.get("delta") or {}
         said = any(delta.get(key) for key in ("content", "reasoning", "reasoning_content"))
+        # llama-cpp-python's sign of a token that has no text.
+        said = said or ("content" in delta and "role" not in delta)
         return bool("text" in choice or said or choice.get("logprobs"))
 
     def _body(self, ask: Ask) -> tuple[str, dict[str, Any]]:
         common: dict[str, Any] = {"model": self._model, "max_tokens": self._new_tokens}
-        common |= {"temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
+        # The likeliest token of random weights is often a control token, of which nothing is seen.
+        common |= {"temperature": 1, "seed": 1}
+        common |= {"stream": True, "stream_options": {"include_usage": True}}
         if self._api == "tokens":
             prompt = render_prompt(self._tokenizer, ask.messages)
             return "/v1/completions", {**common, "prompt": prompt}

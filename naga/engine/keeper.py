@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -101,6 +102,9 @@ class Keeper:
         self._save_all(older_than=0)
 
     def _watch(self) -> None:
+        # The first request of a name need not wait for it.
+        with suppress(ConfigError, OSError):
+            _ = self._identity
         while not self._closing.wait(min(self._idle_s / 4, 1.0)):
             self._save_all(older_than=self._idle_s)
 
