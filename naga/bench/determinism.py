@@ -224,7 +224,8 @@ class Bench:
     def _make(self, seed: int, number: int) -> Schedule:
         config = self._backend(self._base.weights).model.config
         shape = Shape(
-            vocab_size=config.vocab_size,
+            # A model may have more rows than its tokenizer has tokens.
+            vocab_size=min(config.vocab_size, self._tokenizer.vocab_size),
             max_positions=config.max_positions,
             state_bytes=account(config, 4).state_bytes,
             chat=self._tokenizer.is_chat(),
