@@ -1,7 +1,7 @@
 """Traces over HTTP against naga's server and others': what came from the cache, and how soon.
 
-An engine is a command that serves on the port it is given, started and ended here, or the address of
-one that runs, which cannot be started anew. It is asked in OpenAI's manner, streamed: as a chat,
+An engine is a command that serves on the port it is given, started and ended here, or the address
+of one that runs, which cannot be started anew. It is asked in OpenAI's manner, streamed: as a chat,
 or, where its model has no tokenizer (llama.cpp's files of naga bench convert-gguf), with the tokens
 that naga renders. The first token is there with the first event that carries one. One engine runs
 at a time, one request at a time. What fails is told in its row and ends the trace.
@@ -213,7 +213,7 @@ class Server:
         self.name = contender.name
         self._contender = contender
         self._process: subprocess.Popen[bytes] | None = None
-        self._printed = tempfile.TemporaryFile()
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115  (closed in __exit__)
         # What it saves must neither come from another run nor stay.
         self._states = tempfile.TemporaryDirectory()
         self._address = contender.address or f"http://127.0.0.1:{_free_port()}"
@@ -342,7 +342,7 @@ class Client:
         self, server: Server, tokenizer: Tokenizer, api: Api, *, new_tokens: int, ours: bool
     ) -> None:
         """`ours`: ask for log-probabilities too, so that a token is an event of its own even if
-        its bytes are not a character yet, and name conversations, so that they survive a restart."""
+        its bytes are not a character yet; name conversations, so that they survive a restart."""
         self._server, self._tokenizer, self._api = server, tokenizer, api
         self._new_tokens, self._ours = new_tokens, ours
         self._model = server.model()

@@ -3,8 +3,8 @@
 Two of llama.cpp's architectures: granitehybrid, and llama for attention with rotation alone. Types
 as llama.cpp's own tools give them: bf16; q8_0; q4_0 with a tied embedding, or a head, in q6_K.
 Norms, routers, convolutions and the scan's parameters stay float32. The file has the tokenizer of
-`naga bench make-model`; with another one's checkpoint it has none and takes token ids only. Tensor by
-tensor, rounded to bfloat16 first, as naga computes with them.
+`naga bench make-model`; with another one's checkpoint it has none and takes token ids only. Tensor
+by tensor, rounded to bfloat16 first, as naga computes with them.
 
 V vocabulary, D hidden_dim, I inner dim, E experts, H heads, G groups, C channels, W taps.
 """

@@ -1,10 +1,10 @@
 """Whether answers are the same, bit for bit, alone and in the middle of random schedules.
 
 Every answer of a schedule (schedules.py) is compared with that of the same request alone: in an
-engine that has forgotten everything, in one piece, with nobody beside it and nothing guessed ahead. Tokens,
-log-probabilities, texts and the reason of the end must be equal; what was cancelled or overdue must be a beginning.
-Schedules are played on the engine's own thread, between two steps; only how many prompt tokens share
-a step follows the clock. One engine works at a time.
+engine that has forgotten everything, in one piece, with nobody beside it and nothing guessed ahead.
+Tokens, log-probabilities, texts and the reason of the end must be equal; what was cancelled or
+overdue must be a beginning. Schedules are played on the engine's own thread, between two steps;
+only how many prompt tokens share a step follows the clock. One engine works at a time.
 """
 
 import json

@@ -1,9 +1,9 @@
 """Random schedules: which requests come when, into what engine, and which of them are given up.
 
 A schedule is made of what a cache meets: beginnings that are shared, conversations that are
-repeated, edited in the middle or gone on with after an answer, with its thinking or without, several
-choices of one prompt, tenants, priorities, deadlines; and of an engine that is roomy, or so small
-that requests give way. The same seed, number and answers make the same schedule. Runs nothing
+repeated, edited in the middle or gone on with after an answer, with its thinking or without,
+several choices of one prompt, tenants, priorities, deadlines; and of an engine that is roomy, or so
+small that requests give way. The same seed, number and answers make the same schedule. Runs nothing
 (determinism.py); no torch.
 
 A talk is the messages of a prompt, each a run of tokens.

@@ -141,7 +141,9 @@ def test_a_schedule_can_be_played_again(monkeypatch: pytest.MonkeyPatch) -> None
         assert bench.check(3, numbers[0])
 
 
-def reply(*tokens: int, end: FinishReason = "length", text: str = "", logprob: float = -1.0) -> Reply:
+def reply(
+    *tokens: int, end: FinishReason = "length", text: str = "", logprob: float = -1.0
+) -> Reply:
     return Reply(
         text=text,
         reasoning="",
