@@ -15,7 +15,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,6 +32,7 @@ from naga.data.tokenizer import Tokenizer
 from naga.engine.answer import Answer, own_stop_ids
 from naga.engine.backend import Backend
 from naga.engine.cache import Cache, CacheCounts, check_fits, snapshots_within
+from naga.engine.client import Client, Sink
 from naga.engine.drafts import Drafts
 from naga.engine.pace import Pace
 from naga.engine.request import FinishReason, Output, QueueFull, Request
@@ -46,7 +47,6 @@ from naga.ops.sampling import Draw, Sample
 # Guesses of all sequences that are checked in one step.
 DRAFT_ROWS = 16
 T = TypeVar("T")
-Sink = Callable[[Output], None]
 logger = logging.getLogger(__name__)
 
 
@@ -69,40 +69,6 @@ class Load:
     state_bytes: int
     """Of one recurrent state."""
     counts: CacheCounts
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Client:
-    """A request inside the engine, with everything that belongs to it."""
-
-    request: Request
-    sink: Sink
-    answer: Answer
-    job: Job
-    deadline: float
-    """By the monotonic clock."""
-
-    drafts: Drafts
-
-    def guess(self, most: int) -> list[Draw]:
-        """Guess the next tokens; how they are chosen, as far as the guesses can come."""
-        tokens = self.job.tokens
-        left = min(most, self.job.max_len - len(tokens) - 1)
-        guessed = self.answer.forced[:left] or self.drafts.guess(tokens, left)
-        draws = self.answer.next_draws(len(tokens), guessed)
-        self.job.drafts = tuple(guessed[: len(draws) - 1])
-        return draws
-
-    def prompt_draw(self, position: int) -> Draw:
-        draw = self.answer.prompt_draw(position)
-        assert draw is not None, "asked for by nobody"
-        return draw
-
-    def score(self, position: int, sample: Sample) -> None:
-        """Once each: who gave way computes its prompt again."""
-        if position > self.job.scored:
-            self.job.scored = position
-            self.answer.add_prompt(sample)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,10 +138,10 @@ class Engine:
             kv=config.kv,
         )
         self._runner = Runner(backend.model, backend.runtime, pool)
-        self._clients: dict[str, _Client] = {}
+        self._clients: dict[str, Client] = {}
         self._updates: deque[_Update] = deque()
         self._weights_version = 0
-        self._inbox: queue.SimpleQueue[_Client | _Cancel | _Update | _Task | _Close]
+        self._inbox: queue.SimpleQueue[Client | _Cancel | _Update | _Task | _Close]
         self._inbox = queue.SimpleQueue()
         # Guards _inside and _closed. Held while putting into the inbox: nothing follows _Close.
         self._lock = threading.Lock()
@@ -214,7 +180,7 @@ class Engine:
         """
         check_fits(request, self.model_config, self._cache)
         now = time.monotonic()
-        client = _Client(
+        client = Client(
             request=request,
             sink=sink,
             answer=Answer(request, self.tokenizer, self._stop_ids, submitted=now),
@@ -342,7 +308,7 @@ class Engine:
         """Take all messages, waiting for one if there is nothing to do; False at _Close."""
         while not self._busy() or not self._inbox.empty():
             match self._inbox.get():
-                case _Client() as client:
+                case Client() as client:
                     self._enter(client)
                 case _Update() as update:
                     self._updates.append(update)
@@ -374,7 +340,7 @@ class Engine:
         task.run()
         self._load = self._measure()
 
-    def _enter(self, client: _Client) -> None:
+    def _enter(self, client: Client) -> None:
         self._clients[client.request.id] = client
         self._scheduler.add(client.job)
 
@@ -385,7 +351,7 @@ class Engine:
         for job in () if self._updates else self._scheduler.admit():
             assert job.holding is not None
             self._clients[job.id].answer.admit(time.monotonic(), job.holding.start)
-        draws = self._guess()
+        guessed = self._guess()
         pieces = self._scheduler.plan()
         self._load = self._measure()
         if not pieces:
@@ -393,7 +359,10 @@ class Engine:
             return
         try:
             self._runner.copy(self._scheduler.take_copies())
-            wanted = [self._draws(piece, draws) for piece in pieces]
+            wanted = [
+                self._clients[piece.job.id].draws(piece, guessed.get(piece.job.id))
+                for piece in pieces
+            ]
             started = time.monotonic()
             samples = iter(self._runner.step(pieces, [draw for each in wanted for draw in each]))
             seconds = time.monotonic() - started
@@ -404,7 +373,7 @@ class Engine:
         except Exception as error:
             logger.exception("a step failed; the requests in it end with an error")
             clients = [self._clients[piece.job.id] for piece in pieces]
-            self._deliver([(client, _failure(client, error)) for client in clients])
+            self._deliver([(client, client.fail(error)) for client in clients])
             return
         self._deliver(outputs)
 
@@ -419,50 +388,22 @@ class Engine:
             draws[job.id] = self._clients[job.id].guess(0 if behind else most)
         return draws
 
-    def _draws(self, piece: Piece, guessed: Mapping[str, list[Draw]]) -> list[Draw]:
-        """One for each of its positions."""
-        job, client = piece.job, self._clients[piece.job.id]
-        scored = [client.prompt_draw(n) for n in piece.positions if n < job.prompt_len]
-        known = [n for n in piece.positions if n >= len(job.tokens)]
-        if not known:
-            return scored
-        draws = guessed.get(job.id) or client.guess(0)
-        return scored + draws[: len(known)]
-
-    def _take(
-        self, piece: Piece, samples: Sequence[Sample | None]
-    ) -> Iterator[tuple[_Client, Output]]:
-        """Tokens of one request, until it ends or a guess was wrong."""
-        client, job = self._clients[piece.job.id], piece.job
-        guessed, right = job.drafts[: piece.drafts], 0
-        for position, sample in zip(piece.positions, samples, strict=True):
-            if sample is None:
-                yield client, _without_numbers(client, position)
-                return
-            if position < job.prompt_len:
-                client.score(position, sample)
-                continue
-            job.tokens.append(sample.token)
-            output = client.answer.add(sample, time.monotonic())
-            yield client, output
-            if output.finish_reason is not None:
-                break
-            if right == piece.drafts or output.token != guessed[right]:
-                break
-            right += 1
+    def _take(self, piece: Piece, samples: Sequence[Sample | None]) -> list[tuple[Client, Output]]:
+        client = self._clients[piece.job.id]
+        outputs, right = client.take(piece, samples)
         if piece.drafts:
-            client.drafts.learn(piece.drafts, right)
             self._scheduler.accept(piece, right)
+        return [(client, output) for output in outputs]
 
     def _end_overdue(self) -> None:
         now = time.monotonic()
         for client in [c for c in self._clients.values() if c.deadline <= now]:
             self._end(client, "deadline")
 
-    def _end(self, client: _Client, reason: FinishReason) -> None:
+    def _end(self, client: Client, reason: FinishReason) -> None:
         self._deliver([(client, client.answer.end(reason, time.monotonic()))])
 
-    def _deliver(self, outputs: Sequence[tuple[_Client, Output]]) -> None:
+    def _deliver(self, outputs: Sequence[tuple[Client, Output]]) -> None:
         for client, output in outputs:
             if output.finish_reason is not None:
                 self._release(client, keep=output.finish_reason != "error")
@@ -477,7 +418,7 @@ class Engine:
                 logger.exception("the sink of request %r failed; it is dropped", client.request.id)
                 self._release(client, keep=True)
 
-    def _release(self, client: _Client, *, keep: bool) -> None:
+    def _release(self, client: Client, *, keep: bool) -> None:
         """Free everything a request holds; once is enough. keep: what it computed is right."""
         if self._clients.get(client.request.id) is not client:
             return
@@ -492,7 +433,7 @@ class Engine:
             self._closed = True
         while not self._inbox.empty():
             message = self._inbox.get()
-            if isinstance(message, _Client):
+            if isinstance(message, Client):
                 self._enter(message)
             elif isinstance(message, _Update):
                 self._updates.append(message)
@@ -526,14 +467,3 @@ def _resolve(done: Future[T], run: Callable[[], T]) -> None:
     # Whoever waits is to have it, whatever it is.
     except Exception as error:
         done.set_exception(error)
-
-
-def _without_numbers(client: _Client, position: int) -> Output:
-    """Only this request ends: its logits were of no use."""
-    error = ValueError(f"the model's logits for position {position} are not finite")
-    logger.error("request %r ends with an error: %s", client.job.id, error)
-    return _failure(client, error)
-
-
-def _failure(client: _Client, error: Exception) -> Output:
-    return client.answer.end("error", time.monotonic(), f"{type(error).__name__}: {error}")
