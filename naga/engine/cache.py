@@ -8,7 +8,8 @@ hold snapshots. Not thread-safe: the engine thread alone calls it.
 Does not decide who runs (scheduler.py).
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -106,6 +107,8 @@ class Cache:
     def __post_init__(self) -> None:
         self._slots = FreeList(self.num_slots)
         self.pages = Pages(self.num_pages)
+        # Of running sequences: by how many.
+        self._held = Counter[int]()
         self.tree = PrefixTree(
             self.pages,
             page_size=self.page_size,
@@ -154,22 +157,39 @@ class Cache:
         # A tail's page must not go to somebody else before it is copied.
         tail = [] if match.tail_page is None else [match.tail_page]
         self.pages.share(tail)
-        fits = self.tree.free_pages(own)
+        fits = self._free_pages(own, {*shared, *tail})
         self.pages.drop(tail)
         if not fits:
             self.tree.unpin(match.node)
             return None
         self.pages.share(shared)
-        return [*shared, *self.pages.take(own)]
+        pages = [*shared, *self.pages.take(own)]
+        self._held.update(pages)
+        return pages
+
+    def _free_pages(self, count: int, besides: Collection[int] = ()) -> bool:
+        """Evict until so many are free; False, with nothing evicted, if that is not enough.
+
+        All can be had that nobody runs with; `besides`: but these.
+        """
+        kept = len(self._held) + sum(1 for page in besides if page not in self._held)
+        return count <= self.num_pages - kept and self.tree.free_pages(count)
+
+    def _put_down(self, pages: Collection[int]) -> None:
+        """A running sequence does without them."""
+        self._held -= Counter(pages)
+        self.pages.drop(pages)
 
     def grow(self, holding: Holding, num_tokens: int) -> bool:
         """Pages for num_tokens positions; False, with nothing taken, if there are none."""
         more = self.pages_for(num_tokens) - len(holding.pages)
         if more <= 0:
             return True
-        if not self.tree.free_pages(more):
+        if not self._free_pages(more):
             return False
-        holding.pages += self.pages.take(more)
+        taken = self.pages.take(more)
+        self._held.update(taken)
+        holding.pages += taken
         return True
 
     def advance(self, holding: Holding, tokens: Sequence[int], done: int) -> None:
@@ -183,6 +203,12 @@ class Cache:
             self.tree.pin(child)
             self.tree.unpin(holding.node)
             holding.node = child
+            # Somebody else has computed the same: one copy of it is enough.
+            if child.page is not None and child.page != page:
+                self.pages.share([child.page])
+                self._held[child.page] += 1
+                holding.pages[first // self.page_size] = child.page
+                self._put_down([page])
 
     def plant(self, holding: Holding, tokens: Sequence[int], done: int) -> int | None:
         """A slot to copy the sequence's state to, which is that after `done` tokens.
@@ -201,8 +227,15 @@ class Cache:
     def release(self, holding: Holding) -> None:
         """Give everything back; ValueError if it was given back before."""
         self._slots.give([holding.seat])
-        self.pages.drop(holding.pages)
+        self._put_down(holding.pages)
         self.tree.unpin(holding.node)
+
+    def forget(self, tokens: Sequence[int], tenant: str, start: int) -> None:
+        """Nothing is known any more of what comes after `start` of these tokens.
+
+        Pages that somebody runs with stay, and all that lies above them.
+        """
+        self.tree.forget(tokens, tenant, start)
 
     def known(self, tokens: Sequence[int], tenant: str) -> Known:
         """The longest beginning of `tokens` to go on from; its last token may be their last."""
@@ -235,13 +268,15 @@ class Cache:
         length = len(tokens) if self.recurrent else len(tokens) // self.page_size * self.page_size
         count = self.pages_for(length) - len(nodes)
         self.tree.pin(node)
-        fits = self.tree.free_pages(count) and (self.num_snapshots > 0 or not self.recurrent)
+        shared = [n.page for n in nodes if n.page is not None]
+        fits = self.num_snapshots > 0 or not self.recurrent
+        fits = fits and self._free_pages(count, shared)
         self.tree.unpin(node)
         if not fits:
             yield None
             return
         own = self.pages.take(count)
-        pages = [*(n.page for n in nodes if n.page is not None), *own]
+        pages = [*shared, *own]
         path = [self.tree.root(tenant), *nodes]
         for first in range(len(nodes) * self.page_size, length, self.page_size):
             page = tuple(tokens[first : first + self.page_size])
@@ -267,12 +302,15 @@ class Cache:
         pages: Sequence[int],
         positions: Sequence[int],
     ) -> Iterator[tuple[int, int]]:
-        """The deepest first: it saves most."""
+        """The deepest first: it saves most, and does not make room for the others."""
+        taken = set[int]()
         for position in sorted(positions, reverse=True):
             node = path[position // self.page_size]
             tail = tuple(tokens[node.end : position])
-            slot = self.tree.plant(node, tail, pages[position // self.page_size] if tail else None)
+            page = pages[position // self.page_size] if tail else None
+            slot = self.tree.plant(node, tail, page, spared=taken)
             if slot is not None:
+                taken.add(slot)
                 self.counts.snapshots_planted += 1
                 yield position, self.first_snapshot + slot
 

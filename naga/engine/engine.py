@@ -294,7 +294,7 @@ class Engine:
         error: str | None = "the engine's thread failed; its traceback is in the log"
         try:
             while self._receive():
-                if self._updates and not self._scheduler.running:
+                if self._updates and not self._scheduler.begun:
                     self._update(self._updates.popleft())
                 elif self._clients:
                     self._advance()
@@ -336,7 +336,7 @@ class Engine:
         update.version.set_result(self._weights_version)
 
     def _perform(self, task: _Task) -> None:
-        self._runner.copy(self._scheduler.take_copies())
+        self._copy()
         task.run()
         self._load = self._measure()
 
@@ -347,8 +347,8 @@ class Engine:
     def _advance(self) -> None:
         """One step: admit, compute, choose, free what has ended, deliver."""
         self._end_overdue()
-        # New weights wait for what runs, and whoever waits for them.
-        for job in () if self._updates else self._scheduler.admit():
+        # New weights wait for what has begun, and whoever is new waits for them.
+        for job in self._scheduler.admit(new=not self._updates):
             assert job.holding is not None
             self._clients[job.id].answer.admit(time.monotonic(), job.holding.start)
         guessed = self._guess()
@@ -358,7 +358,7 @@ class Engine:
             assert self._updates or not self._clients, "whoever waits fits into an empty engine"
             return
         try:
-            self._runner.copy(self._scheduler.take_copies())
+            self._copy()
             wanted = [
                 self._clients[piece.job.id].draws(piece, guessed.get(piece.job.id))
                 for piece in pieces
@@ -368,7 +368,8 @@ class Engine:
             seconds = time.monotonic() - started
             found = [list(islice(samples, len(each))) for each in wanted]
             outputs = [out for pair in zip(pieces, found, strict=True) for out in self._take(*pair)]
-            self._scheduler.finish(pieces, seconds)
+            failed = {c.job for c, output in outputs if output.finish_reason == "error"}
+            self._scheduler.finish(pieces, seconds, failed)
         # Whatever goes wrong in there, the other requests and the engine go on.
         except Exception as error:
             logger.exception("a step failed; the requests in it end with an error")
@@ -376,6 +377,14 @@ class Engine:
             self._deliver([(client, client.fail(error)) for client in clients])
             return
         self._deliver(outputs)
+
+    def _copy(self) -> None:
+        """What the scheduler says; if that fails, snapshots may not be what they should be."""
+        try:
+            self._runner.copy(self._scheduler.take_copies())
+        except Exception:
+            self._cache.tree.clear()
+            raise
 
     def _guess(self) -> dict[str, list[Draw]]:
         """Of every job that gets its next token; more rows than few cost more than they save."""
@@ -408,7 +417,10 @@ class Engine:
             if output.finish_reason is not None:
                 self._release(client, keep=output.finish_reason != "error")
         self._load = self._measure()
+        dropped = set[Client]()
         for client, output in outputs:
+            if client in dropped:
+                continue
             if output.finish_reason is not None:
                 output = replace(output, weights_version=self._weights_version)
             try:
@@ -416,14 +428,15 @@ class Engine:
             # A sink is not our code; one that fails must not take the others down.
             except Exception:
                 logger.exception("the sink of request %r failed; it is dropped", client.request.id)
+                dropped.add(client)
                 self._release(client, keep=True)
 
     def _release(self, client: Client, *, keep: bool) -> None:
         """Free everything a request holds; once is enough. keep: what it computed is right."""
         if self._clients.get(client.request.id) is not client:
             return
-        del self._clients[client.request.id]
         self._scheduler.remove(client.job, keep=keep)
+        del self._clients[client.request.id]
         with self._lock:
             self._inside.remove(client.request.id)
 
@@ -443,6 +456,11 @@ class Engine:
             update.version.set_exception(ConfigError("the engine was closed; its weights are old"))
         now = time.monotonic()
         clients = list(self._clients.values())
+        if error is not None:
+            # Its bookkeeping may be what failed; nobody needs it any more, but all are to hear.
+            self._clients.clear()
+            with self._lock:
+                self._inside.clear()
         self._deliver([(client, client.answer.end(reason, now, error)) for client in clients])
 
     def _measure(self) -> Load:

@@ -16,7 +16,7 @@ Copies nothing: it says what is to be copied.
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from struct import pack
@@ -192,16 +192,19 @@ class PrefixTree:
         self._offer(child)
         return child
 
-    def plant(self, node: Node, tail: Tokens, page: int | None) -> int | None:
+    def plant(
+        self, node: Node, tail: Tokens, page: int | None, spared: Container[int] = ()
+    ) -> int | None:
         """A slot for the state after `node` and `tail`, whose keys and values `page` begins with.
 
-        None if it is known already, or if every snapshot is worth more.
+        None if it is known already, or if every snapshot is worth more; those in the slots `spared`
+        are worth more.
         """
         assert (page is None) == (not tail) and len(tail) < self._page_size, tail
         if tail in node.snapshots or not self._recurrent or not node.end + len(tail):
             return None
         saved = node.end + len(tail) - self._before(node, tail)
-        if not self._slots.num_free and not self._make_slot(self._clock + saved):
+        if not self._slots.num_free and not self._make_slot(self._clock + saved, spared):
             return None
         (slot,) = self._slots.take(1)
         if page is not None:
@@ -235,6 +238,16 @@ class PrefixTree:
         while (node := self._pop_leaf()) is not None:
             self._evict(node)
 
+    def forget(self, tokens: Sequence[int], tenant: str, start: int) -> None:
+        """What comes after `start` of these tokens, but what is pinned or has others below it."""
+        for snapshot in self.snapshots_on(tokens, tenant):
+            if snapshot.position > start:
+                self._remove(snapshot)
+        for node in reversed(self.nodes_of(tokens, tenant)):
+            if node.end <= start or node.children or node.pins:
+                break
+            self._evict(node)
+
     def _remove(self, snapshot: Snapshot) -> None:
         del snapshot.node.snapshots[snapshot.tail]
         self._snapshots.remove(snapshot)
@@ -243,16 +256,17 @@ class PrefixTree:
             self._pages.drop([snapshot.page])
         self._offer(snapshot.node)
 
-    def _make_slot(self, worth: float) -> bool:
+    def _make_slot(self, worth: float, spared: Container[int]) -> bool:
         """Evict the least snapshot if it is worth no more than a new one would be."""
-        if not self._snapshots:
-            return False
-        least_worth, _, least = min(
-            ((self._worth(snapshot), snapshot.used, snapshot) for snapshot in self._snapshots),
-            key=lambda entry: entry[:2],
+        entries = (
+            (self._worth(snapshot), snapshot.used, snapshot)
+            for snapshot in self._snapshots
+            if snapshot.slot not in spared
         )
-        if least_worth > worth:
+        found = min(entries, key=lambda entry: entry[:2], default=None)
+        if found is None or found[0] > worth:
             return False
+        least_worth, _, least = found
         self._clock = max(self._clock, least_worth)
         self._remove(least)
         self.evicted_snapshots += 1
@@ -292,7 +306,9 @@ class PrefixTree:
         if node.parent is None or node.children or node.pins:
             return
         if len(self._leaves) > 4 * self._num_nodes + 64:
-            self._leaves = [entry for entry in self._leaves if self._current(entry)]
+            # One of each node: who is pinned and let go again comes here every time.
+            current = {entry[3].key: entry for entry in self._leaves if self._current(entry)}
+            self._leaves = list(current.values())
             heapq.heapify(self._leaves)
         entry = (bool(node.snapshots), node.used, next(self._numbers), node)
         heapq.heappush(self._leaves, entry)

@@ -9,7 +9,7 @@ being read. `copies` is what the caller must copy, in that order, before it comp
 """
 
 from bisect import bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from naga.engine.cache import Cache, Copies, Holding
@@ -112,10 +112,19 @@ class Scheduler:
 
     # ---- taking in
 
-    def admit(self) -> list[Job]:
-        """Start waiting jobs while memory lasts; returns those just started."""
+    @property
+    def begun(self) -> bool:
+        """Whether anybody runs, or gave way and is to go on."""
+        return bool(self.running) or any(job.gave_way for job in self.waiting)
+
+    def admit(self, *, new: bool = True) -> list[Job]:
+        """Start waiting jobs while memory lasts; returns those just started.
+
+        `new`: False lets only those go on that gave way.
+        """
         admitted = []
-        for job in sorted(self.waiting, key=self._order):
+        waiting = [job for job in self.waiting if new or job.gave_way]
+        for job in sorted(waiting, key=self._order):
             if self._waits_for_another(job):
                 continue
             if not self._take_in(job):
@@ -241,9 +250,16 @@ class Scheduler:
         else:
             job.done -= piece.drafts - right
 
-    def finish(self, pieces: Sequence[Piece], seconds: float) -> None:
-        """A step has computed these: what it made is shared, and kept where that was wished."""
+    def finish(
+        self, pieces: Sequence[Piece], seconds: float, failed: Container[Job] = ()
+    ) -> None:
+        """A step has computed these: what it made is shared, and kept where that was wished.
+
+        `failed`: what was computed for them is wrong.
+        """
         for piece in pieces:
+            if piece.job in failed:
+                continue
             job, holding = piece.job, piece.job.holding
             assert holding is not None
             self.cache.advance(holding, job.tokens, job.done)
@@ -256,7 +272,8 @@ class Scheduler:
     def remove(self, job: Job, *, keep: bool) -> None:
         """Forget a job, waiting or running; its memory is free at once.
 
-        keep: its state is right, and somebody may go on from there.
+        keep: its state is right, and somebody may go on from there. Otherwise nothing is known any
+        more of what it computed.
         """
         if job.holding is None:
             self.waiting.remove(job)
@@ -271,6 +288,8 @@ class Scheduler:
             self.cache.advance(holding, job.tokens, job.done)
             self._plant_at(job, holding)
         self.cache.release(holding)
+        if not keep:
+            self.cache.forget(job.tokens, job.tenant, holding.start)
 
     def _plant(self, job: Job) -> None:
         assert job.holding is not None
