@@ -250,9 +250,7 @@ class Scheduler:
         else:
             job.done -= piece.drafts - right
 
-    def finish(
-        self, pieces: Sequence[Piece], seconds: float, failed: Container[Job] = ()
-    ) -> None:
+    def finish(self, pieces: Sequence[Piece], seconds: float, failed: Container[Job] = ()) -> None:
         """A step has computed these: what it made is shared, and kept where that was wished.
 
         `failed`: what was computed for them is wrong.

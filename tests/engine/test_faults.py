@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -301,7 +301,9 @@ class Clock:
         return time.monotonic() + self._offset
 
 
-@pytest.mark.parametrize("jumps", [(1e6, 0.0), (1e12, -1e12), (0.0, -3600.0), (3e-9, 1e15)], ids=str)
+@pytest.mark.parametrize(
+    "jumps", [(1e6, 0.0), (1e12, -1e12), (0.0, -3600.0), (3e-9, 1e15)], ids=str
+)
 def test_jumps_of_the_clock_stop_nobody_and_change_no_answer(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, jumps: tuple[float, ...]
 ) -> None:
@@ -358,7 +360,9 @@ def test_higher_priorities_interrupt_lower_ones_whose_answers_stay_the_same(
     ended: list[str] = []
 
     def priority_of(request: Request, priority: int) -> Client:
-        client = Client(engine, replace(request, priority=priority), hold=not ended and not priority)
+        client = Client(
+            engine, replace(request, priority=priority), hold=not ended and not priority
+        )
         return client
 
     low = priority_of(requests[0], 0)
