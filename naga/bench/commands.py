@@ -132,6 +132,33 @@ def ops(
 
 
 @app.command()
+def gaps(
+    model: Checkpoint,
+    concurrent: Annotated[int, typer.Option(min=1, help="Requests at once. 并发请求数")] = 32,
+    requests: Annotated[int, typer.Option(min=1, help="In all. 请求总数")] = 96,
+    long_requests: Annotated[int, typer.Option(min=0, help="With long prompts. 长请求数")] = 6,
+    long_prompt: Annotated[int, typer.Option(min=1, help="Tokens. 长提示词元数")] = 8000,
+    new_tokens: Annotated[int, typer.Option(min=2, help="Of an answer. 回答长度")] = 64,
+    weights: Annotated[
+        Literal["int8", "int4"] | None, typer.Option(help="Quantise while loading. 量化权重")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the requests. 随机种子")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """The time between two tokens while others read long prompts. 混合负载下的词元间隔."""
+    from naga.bench.gaps import Load, measure_gaps
+
+    load = Load(
+        concurrent=concurrent,
+        requests=max(requests, long_requests),
+        long_requests=long_requests,
+        long_prompt=long_prompt,
+        new_tokens=new_tokens,
+    )
+    _print(measure_gaps(model, load, weights, seed, _command(), Console(stderr=True)), as_json)
+
+
+@app.command()
 def overhead(
     model: Model,
     precisions: Precisions = "bf16",
