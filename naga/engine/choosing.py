@@ -69,7 +69,10 @@ class Chooser:
 
     def draws(self, position: int, drafts: Sequence[int]) -> list[Draw]:
         """Of the next token, then of the one after each draft, as far as drafts can come."""
-        found, chooser = [self.draw(position)], self.copy()
+        found = [self.draw(position)]
+        if not drafts:
+            return found
+        chooser = self.copy()
         for draft in drafts:
             if draft in self._stop_ids or (chooser.forced and chooser.forced[0] != draft):
                 break

@@ -31,8 +31,8 @@ class Pace:
             return min(FIRST, self._chunk)
         decode = self._decode_s or 0.0
         seconds = max(UNSEEN_S, STRETCH * decode) - decode
-        affordable = int(seconds / max(self._token_s, 1e-9))
-        return min(max(affordable, LEAST), self._chunk)
+        affordable = seconds / max(self._token_s, 1e-9)
+        return int(min(max(affordable, LEAST), self._chunk))
 
     def observe(self, decoding: int, prompt_tokens: int, seconds: float) -> None:
         """What a step took."""
