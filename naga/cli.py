@@ -30,6 +30,20 @@ if TYPE_CHECKING:
     from naga.engine.reader import Asked
     from naga.engine.request import SamplingParams
 
+# What naga serve takes by --set.
+SETTINGS = {
+    "engine": (
+        "max_running",
+        "max_waiting",
+        "page_size",
+        "kv_tokens",
+        "snapshot_bytes",
+        "draft_tokens",
+        "prefill_chunk",
+    ),
+    "server": ("default_max_tokens", "state_bytes", "state_idle_s"),
+}
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 config_app = typer.Typer(no_args_is_help=True, help="Check configs. 检查配置")
 tokenizer_app = typer.Typer(no_args_is_help=True, help="Train tokenizers. 训练分词器")
@@ -116,14 +130,24 @@ def serve(
     kv: KvOption = None,
     device: Device = "cpu",
     backend: Backend = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="NAME=VALUE, as kv_tokens=200000; see docs/server.md. 设置"
+        ),
+    ] = None,
 ) -> None:
     """Serve a model over an OpenAI-compatible API with a chat page. 启动服务."""
     from naga.config.load import parse_config
-    from naga.config.serve import ServerConfig
+    from naga.config.serve import EngineConfig, ServerConfig
     from naga.server.app import serve as run
 
-    server = parse_config(ServerConfig, {"host": host, "port": port}, source="naga serve")
-    run(path, _engine_config(dtype, weights, kv, device, backend), server)
+    engine = _engine_config(dtype, weights, kv, device, backend)
+    more = _settings(settings or [])
+    for_engine = {name: more.pop(name) for name in list(more) if name in SETTINGS["engine"]}
+    server = parse_config(ServerConfig, {"host": host, "port": port} | more, source="naga serve")
+    given = engine.model_dump() | for_engine
+    run(path, parse_config(EngineConfig, given, source="naga serve"), server)
 
 
 @app.command()
@@ -596,6 +620,20 @@ def _train(run: Any) -> None:
     except TrainingInterruptedError as stopped:
         print(f"naga: {stopped}", file=sys.stderr)
         raise typer.Exit(stopped.exit_code) from None
+
+
+def _settings(given: list[str]) -> dict[str, Any]:
+    """NAME=VALUE of what has no option of its own; ConfigError for any other name."""
+    from naga.config.load import apply_override
+
+    found: dict[str, Any] = {}
+    for setting in given:
+        apply_override(found, setting)
+    known = [name for names in SETTINGS.values() for name in names]
+    for name in found:
+        if name not in known:
+            raise ConfigError(f"--set {name}: there is {', '.join(known)}")
+    return found
 
 
 def _engine_config(

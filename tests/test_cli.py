@@ -439,3 +439,31 @@ def test_the_shipped_model_adds_up(naga: Run) -> None:
     result = naga("generate", SHIPPED, "What is 12 + 30?", "--json")
     assert result.code == 0, result.err
     assert "42" in json.loads(result.out)["text"]
+
+
+def test_settings_of_the_server_are_named_or_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from naga.server import app as module
+
+    taken: list[tuple[object, ...]] = []
+    monkeypatch.setattr(module, "serve", lambda *given: taken.append(given))
+    words = ["naga", "serve", "folder", "--weights", "int8", "--set", "kv_tokens=128"]
+    monkeypatch.setattr(sys, "argv", [*words, "--set", "state_bytes=0"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    ((path, engine, server),) = taken
+    assert (str(path), engine.kv_tokens, engine.weights) == ("folder", 128, "int8")
+    assert (server.state_bytes, server.port) == (0, 8000)
+    for wrong, message in (
+        ("kv_token=128", "--set kv_token: there is max_running"),
+        ("kv_tokens", "override 'kv_tokens': write it as key.path=value"),
+        ("kv_tokens=many", "kv_tokens: Input should be a valid integer (got 'many')"),
+        ("dtype=float32", "--set dtype: there is"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["naga", "serve", "--set", wrong])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 2
+        assert message in capsys.readouterr().err
