@@ -147,7 +147,6 @@ class Engine:
         self._lock = threading.Lock()
         self._inside: set[str] = set()
         self._closed = False
-        self._load = self._measure()
         # Set once all weights are where they are read fastest.
         self._settled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="naga-engine", daemon=True)
@@ -155,8 +154,11 @@ class Engine:
 
     @property
     def load(self) -> Load:
-        """As of the engine's last step; a finished request's memory is already counted as free."""
-        return self._load
+        """At this moment; a finished request's memory is already counted as free.
+
+        Read beside the engine's thread: one number may be a moment older than another.
+        """
+        return self._measure()
 
     @property
     def weights_version(self) -> int:
@@ -338,7 +340,6 @@ class Engine:
     def _perform(self, task: _Task) -> None:
         self._copy()
         task.run()
-        self._load = self._measure()
 
     def _enter(self, client: Client) -> None:
         self._clients[client.request.id] = client
@@ -353,7 +354,6 @@ class Engine:
             self._clients[job.id].answer.admit(time.monotonic(), job.holding.start)
         guessed = self._guess()
         pieces = self._scheduler.plan()
-        self._load = self._measure()
         if not pieces:
             assert self._updates or not self._clients, "whoever waits fits into an empty engine"
             return
@@ -381,7 +381,8 @@ class Engine:
     def _copy(self) -> None:
         """What the scheduler says; if that fails, snapshots may not be what they should be."""
         try:
-            self._runner.copy(self._scheduler.take_copies())
+            if copies := self._scheduler.take_copies():
+                self._runner.copy(copies)
         except Exception:
             self._cache.tree.clear()
             raise
@@ -416,7 +417,6 @@ class Engine:
         for client, output in outputs:
             if output.finish_reason is not None:
                 self._release(client, keep=output.finish_reason != "error")
-        self._load = self._measure()
         dropped = set[Client]()
         for client, output in outputs:
             if client in dropped:
