@@ -262,7 +262,7 @@ class Scheduler:
             assert holding is not None
             self.cache.advance(holding, job.tokens, job.done)
             if job.done in job.plants:
-                self._plant(job)
+                self._plant(job, holding)
         prompt = sum(len(piece.tokens) for piece in pieces if piece.reads)
         decoding = sum(1 for piece in pieces if not piece.reads)
         self._pace.observe(decoding, prompt, seconds)
@@ -284,16 +284,13 @@ class Scheduler:
         holding, job.holding = job.holding, None
         if keep and job.done > holding.start:
             self.cache.advance(holding, job.tokens, job.done)
-            self._plant_at(job, holding)
+            self._plant(job, holding)
         self.cache.release(holding)
         if not keep:
             self.cache.forget(job.tokens, job.tenant, holding.start)
 
-    def _plant(self, job: Job) -> None:
-        assert job.holding is not None
-        self._plant_at(job, job.holding)
-
-    def _plant_at(self, job: Job, holding: Holding) -> None:
+    def _plant(self, job: Job, holding: Holding) -> None:
+        """Have the job's state copied, if it is worth a snapshot."""
         slot = self.cache.plant(holding, job.tokens, job.done)
         if slot is not None:
             self._copies.append(Copies(slot=(holding.slot, slot)))
