@@ -132,9 +132,7 @@ def serve(
     backend: Backend = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", help="NAME=VALUE, as kv_tokens=200000; see docs/server.md. 设置"
-        ),
+        typer.Option("--set", help="NAME=VALUE, as kv_tokens=200000; see docs/server.md. 设置"),
     ] = None,
 ) -> None:
     """Serve a model over an OpenAI-compatible API with a chat page. 启动服务."""
