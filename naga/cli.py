@@ -30,19 +30,8 @@ if TYPE_CHECKING:
     from naga.engine.reader import Asked
     from naga.engine.request import SamplingParams
 
-# What naga serve takes by --set.
-SETTINGS = {
-    "engine": (
-        "max_running",
-        "max_waiting",
-        "page_size",
-        "kv_tokens",
-        "snapshot_bytes",
-        "draft_tokens",
-        "prefill_chunk",
-    ),
-    "server": ("default_max_tokens", "state_bytes", "state_idle_s"),
-}
+# Of naga serve's configs, what has an option of its own; --set takes all else.
+OWN_OPTIONS = {"dtype", "weights", "kv", "device", "backend", "host", "port"}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 config_app = typer.Typer(no_args_is_help=True, help="Check configs. 检查配置")
@@ -142,7 +131,7 @@ def serve(
 
     engine = _engine_config(dtype, weights, kv, device, backend)
     more = _settings(settings or [])
-    for_engine = {name: more.pop(name) for name in list(more) if name in SETTINGS["engine"]}
+    for_engine = {name: more.pop(name) for name in EngineConfig.model_fields if name in more}
     server = parse_config(ServerConfig, {"host": host, "port": port} | more, source="naga serve")
     given = engine.model_dump() | for_engine
     run(path, parse_config(EngineConfig, given, source="naga serve"), server)
@@ -623,11 +612,13 @@ def _train(run: Any) -> None:
 def _settings(given: list[str]) -> dict[str, Any]:
     """NAME=VALUE of what has no option of its own; ConfigError for any other name."""
     from naga.config.load import apply_override
+    from naga.config.serve import EngineConfig, ServerConfig
 
+    fields = (*EngineConfig.model_fields, *ServerConfig.model_fields)
+    known = [name for name in fields if name not in OWN_OPTIONS]
     found: dict[str, Any] = {}
     for setting in given:
         apply_override(found, setting)
-    known = [name for names in SETTINGS.values() for name in names]
     for name in found:
         if name not in known:
             raise ConfigError(f"--set {name}: there is {', '.join(known)}")
