@@ -51,7 +51,9 @@ def becomes_idle(served: Any) -> bool:
 def test_leaving_a_stream_frees_the_slots(served: Any) -> None:
     body = LONG | {"stream": True, "n": 3}
     with httpx.stream("POST", f"{served.url}/v1/chat/completions", json=body) as response:
-        next(response.iter_bytes())
+        # Dropping the iterator would close the connection.
+        events = response.iter_bytes()
+        next(events)
         assert soon(lambda: served.engine.load.running == 3)
     assert becomes_idle(served)
 
