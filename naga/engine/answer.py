@@ -75,6 +75,7 @@ class Answer:
         _check_bias(request, tokenizer)
         self._chooser = Chooser(request, tokenizer, stop_ids)
         self._prompt = [PromptLogprob(token=request.prompt[0], logprob=None)]
+        self.ended = False
         self._num_tokens = 0
         self._num_reasoning = 0
         self._submitted = submitted
@@ -150,6 +151,7 @@ class Answer:
 
     def _final(self, reason: FinishReason, now: float, output: Output) -> Output:
         """`output` as the last one: with what was held back, the counts and the times."""
+        self.ended = True
         rest = self._parser.finish()
         return replace(
             output,

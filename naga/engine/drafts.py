@@ -11,6 +11,8 @@ from collections.abc import Sequence
 GRAM = 3
 # After a guess of which nothing came true so many tokens pass without one, doubled each time.
 PAUSE, LONGEST_PAUSE = 2, 32
+# A long prompt is not looked through at once: everybody waits for it.
+AT_ONCE = 4096
 
 
 class Drafts:
@@ -28,9 +30,12 @@ class Drafts:
         """Tokens that may follow, at most `most`; `tokens` only ever grow at their end."""
         if not self._most:
             return []
-        for end in range(max(self._seen, GRAM), len(tokens)):
+        first = max(self._seen, GRAM)
+        self._seen = min(len(tokens), first + AT_ONCE)
+        for end in range(first, self._seen):
             self._places[tuple(tokens[end - GRAM : end])] = end
-        self._seen = len(tokens)
+        if self._seen < len(tokens):
+            return []
         if self._pause:
             self._pause -= 1
             return []

@@ -400,7 +400,15 @@ class Engine:
 
     def _take(self, piece: Piece, samples: Sequence[Sample | None]) -> list[tuple[Client, Output]]:
         client = self._clients[piece.job.id]
-        outputs, right = client.take(piece, samples)
+        if client.answer.ended:
+            # In an earlier piece of this step.
+            return []
+        try:
+            outputs, right = client.take(piece, samples)
+        # Whatever an answer trips over, it is this answer's own.
+        except Exception as error:
+            logger.exception("the answer of request %r failed", client.request.id)
+            return [(client, client.fail(error))]
         if piece.drafts:
             self._scheduler.accept(piece, right)
         return [(client, output) for output in outputs]

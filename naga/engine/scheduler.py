@@ -4,8 +4,9 @@ Higher priorities first, then the tenant that has had the least, then first come
 when a slot and pages for its tokens so far are free, and nobody of its order overtakes; it grows
 while it runs. Where pages or slots are short, the latest job of the lowest priority gives way: its
 state is kept if that can be, and it goes on from there later. Every step has one token of each
-decoding job and as many prompt tokens as `pace` lets it have, shared among the prompts that are
-being read. `copies` is what the caller must copy, in that order, before it computes.
+decoding job and as many prompt tokens as `pace` lets it have: half of them for the prompt that is
+nearest to its end, so that short ones need not wait for long ones, and the others share the rest.
+`take_copies` is what the caller must copy, in that order, before it computes.
 """
 
 from bisect import bisect_right, insort
@@ -54,6 +55,8 @@ class Job:
     gave_way: bool = False
     """It then gets pages for its whole length at once, so that it comes to its end."""
     number: int = 0
+    alike: dict[int, int] = field(default_factory=dict)
+    """While it waits: how many tokens it shares with the beginning of another, by its number."""
 
     @property
     def reading(self) -> bool:
@@ -86,6 +89,11 @@ class Piece:
     """How many of the last tokens are guesses."""
     reads: bool = False
     """They are a part of a prompt."""
+
+    @property
+    def end(self) -> int:
+        """Position after the last of them."""
+        return self.start + len(self.tokens)
 
 
 class Scheduler:
@@ -125,12 +133,15 @@ class Scheduler:
         admitted = []
         waiting = [job for job in self.waiting if new or job.gave_way]
         for job in sorted(waiting, key=self._order):
+            if not self.cache.free_slots and not self._lower(job):
+                break
             if self._waits_for_another(job):
                 continue
             if not self._take_in(job):
                 break
             self.waiting.remove(job)
             self.running.append(job)
+            job.alike.clear()
             admitted.append(job)
         return admitted
 
@@ -145,8 +156,8 @@ class Scheduler:
             )
             if holding is not None:
                 break
-            lower = [other for other in self.running if other.priority < job.priority]
-            if not lower:
+            lower = self._lower(job)
+            if not lower or not self._fits_without(lower, length):
                 return False
             self._give_way(min(lower, key=lambda other: other.rank))
         job.holding, job.done = holding, holding.start
@@ -154,12 +165,23 @@ class Scheduler:
         self._copies.append(holding.copies)
         return True
 
+    def _lower(self, job: Job) -> list[Job]:
+        return [other for other in self.running if other.priority < job.priority]
+
+    def _fits_without(self, lower: Sequence[Job], num_tokens: int) -> bool:
+        """Whether it is of any use that these give way."""
+        others = (job.holding for job in self.running if job not in lower)
+        kept = {page for holding in others if holding is not None for page in holding.pages}
+        return self.cache.pages_for(num_tokens) <= self.cache.num_pages - len(kept)
+
     def _waits_for_another(self, job: Job) -> bool:
         """Whether somebody is just reading what this one begins with; it will then be known."""
         for other in self.running:
             if not other.reading or other.tenant != job.tenant or job.scores_prompt:
                 continue
-            shared = min(_common(other.tokens, job.tokens), len(job.tokens) - 1)
+            if other.number not in job.alike:
+                job.alike[other.number] = _common(other.tokens, job.tokens)
+            shared = min(job.alike[other.number], len(job.tokens) - 1)
             if any(other.done < position <= shared for position in other.plants):
                 return True
             if shared >= other.done + self.cache.page_size:
@@ -177,41 +199,65 @@ class Scheduler:
         )
         budget, pieces = self._pace.budget(len(decoding)), list[Piece]()
         for job in decoding:
-            pieces += self._piece(job, BEHIND, pieces)
+            pieces += self._pieces(job, BEHIND, pieces)
         for index, job in enumerate(reading):
             if job.holding is None:
                 continue
-            share = max(budget // (len(reading) - index), 1)
-            new = list(self._piece(job, share, pieces))
+            left = len(reading) - index
+            share = max(budget // (left if index else min(left, 2)), 1)
+            new = list(self._pieces(job, share, pieces))
             budget -= sum(len(piece.tokens) for piece in new)
             pieces += new
         return [piece for piece in pieces if piece.job.holding is not None]
 
-    def _piece(self, job: Job, most: int, planned: Sequence[Piece]) -> Iterator[Piece]:
-        """None if it had to give way."""
-        if job.holding is None:
+    def _pieces(self, job: Job, most: int, planned: Sequence[Piece]) -> Iterator[Piece]:
+        """One, or two if a state between them is to be kept; none if it had to give way."""
+        holding, reads, start = job.holding, job.reading, job.done
+        if holding is None:
             return
-        reads = job.reading
-        end = min(len(job.tokens), job.done + most)
-        later = bisect_right(job.plants, job.done)
-        if later < len(job.plants):
-            end = min(end, job.plants[later])
-        drafts = job.drafts if end == len(job.tokens) and not reads else ()
+        end = min(len(job.tokens), start + most)
+        first = bisect_right(job.plants, start)
+        cuts = [position for position in job.plants[first : first + 2] if position < end]
+        if len(cuts) == 2:
+            # The spare slot keeps one state within a step.
+            end = cuts.pop()
+        drafts = job.drafts if end == len(job.tokens) and not reads and not cuts else ()
         if not self._grow(job, end + len(drafts), planned):
             return
-        start, job.done = job.done, end + len(drafts)
+        job.done = end + len(drafts)
         self._served[job.tenant] += end - start
+        slot, spare = holding.slot, holding.spare
+        if cuts:
+            yield self._piece(job, start, job.tokens[start : cuts[0]], slot, spare, reads)
+            yield self._piece(job, cuts[0], job.tokens[cuts[0] : end], spare, slot, reads)
+        else:
+            tokens = (*job.tokens[start:end], *drafts)
+            target = spare if drafts else slot
+            yield self._piece(job, start, tokens, slot, target, reads, len(drafts))
+
+    def _piece(
+        self,
+        job: Job,
+        start: int,
+        tokens: Sequence[int],
+        source: int,
+        slot: int,
+        reads: bool,
+        drafts: int = 0,
+    ) -> Piece:
+        assert job.holding is not None
+        end = start + len(tokens)
         # Who gave way computes what it had answered again; that is not asked for.
-        scored = range(start + 1, min(job.done + 1, job.prompt_len)) if job.scores_prompt else ()
-        yield Piece(
+        scored = range(start + 1, min(end + 1, job.prompt_len)) if job.scores_prompt else ()
+        return Piece(
             job=job,
-            tokens=(*job.tokens[start:end], *drafts),
+            tokens=tuple(tokens),
             start=start,
-            source=job.holding.slot,
-            slot=job.holding.spare if drafts else job.holding.slot,
-            pages=tuple(job.holding.pages[: self.cache.pages_for(job.done)]),
-            positions=(*scored, *range(len(job.tokens), job.done + 1)),
-            drafts=len(drafts),
+            source=source,
+            slot=slot,
+            pages=tuple(job.holding.pages[: self.cache.pages_for(end)]),
+            positions=(*scored, *range(len(job.tokens), end + 1)),
+            drafts=drafts,
             reads=reads,
         )
 
@@ -220,9 +266,9 @@ class Scheduler:
         assert job.holding is not None
         while not self.cache.grow(job.holding, length):
             victim = min(self.running, key=lambda other: other.rank)
-            for piece in planned:
+            for piece in reversed(planned):
                 if piece.job is victim:
-                    # Its piece will not be computed.
+                    # Its pieces will not be computed.
                     victim.done = piece.start
             self._give_way(victim)
             if victim is job:
@@ -260,11 +306,13 @@ class Scheduler:
                 continue
             job, holding = piece.job, piece.job.holding
             assert holding is not None
-            self.cache.advance(holding, job.tokens, job.done)
-            if job.done in job.plants:
-                self._plant(job, holding)
+            # Behind its last piece if guesses in it were wrong.
+            done = min(job.done, piece.end)
+            self.cache.advance(holding, job.tokens, done)
+            if done in job.plants:
+                self._plant(job, holding, done, piece.slot if done == piece.end else holding.slot)
         prompt = sum(len(piece.tokens) for piece in pieces if piece.reads)
-        decoding = sum(1 for piece in pieces if not piece.reads)
+        decoding = len({piece.job for piece in pieces if not piece.reads})
         self._pace.observe(decoding, prompt, seconds)
 
     def remove(self, job: Job, *, keep: bool) -> None:
@@ -284,16 +332,16 @@ class Scheduler:
         holding, job.holding = job.holding, None
         if keep and job.done > holding.start:
             self.cache.advance(holding, job.tokens, job.done)
-            self._plant(job, holding)
+            self._plant(job, holding, job.done, holding.slot)
         self.cache.release(holding)
         if not keep:
             self.cache.forget(job.tokens, job.tenant, holding.start)
 
-    def _plant(self, job: Job, holding: Holding) -> None:
-        """Have the job's state copied, if it is worth a snapshot."""
-        slot = self.cache.plant(holding, job.tokens, job.done)
-        if slot is not None:
-            self._copies.append(Copies(slot=(holding.slot, slot)))
+    def _plant(self, job: Job, holding: Holding, done: int, slot: int) -> None:
+        """Have the job's state after `done` tokens, in `slot`, copied if it is worth a snapshot."""
+        target = self.cache.plant(holding, job.tokens, done)
+        if target is not None:
+            self._copies.append(Copies(slot=(slot, target)))
 
     def _enter_tenant(self, tenant: str) -> None:
         """Whoever comes new or comes back has had as much as the least of those who are here."""

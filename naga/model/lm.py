@@ -63,6 +63,13 @@ class HybridLM(nn.Module):
     @torch.no_grad()
     def step(self, tokens: Tensor, batch: Batch, pool: StatePool) -> Tensor:
         """Row form over tokens (T,) int64; moves the batch's states in `pool` on; hidden (T, D)."""
+        waves = batch.waves
+        parts = tokens.split([sum(wave.lengths) for wave in waves])
+        steps = [self._step(part, wave, pool) for part, wave in zip(parts, waves, strict=True)]
+        return torch.cat(steps)
+
+    def _step(self, tokens: Tensor, batch: Batch, pool: StatePool) -> Tensor:
+        """Of sequences that do not wait for each other."""
         count = tokens.shape[0]
         x = self._embed(F.pad(tokens, (0, padded_len(count) - count))).to(pool.dtype)
         view = StateView(self.config, pool)

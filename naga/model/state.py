@@ -31,9 +31,34 @@ class Batch:
     slots: tuple[int, ...] | None
     """Where each sequence's recurrent state is put; None in training."""
     sources: tuple[int, ...] | None
-    """Where it comes from: the same slot, or another one, which is left as it is."""
+    """Where it comes from: the same slot, or another one, which is left as it is; that may be the
+    slot of an earlier sequence here, which this one then goes on from."""
     pages: tuple[tuple[int, ...], ...] | None
     """KV pages of each: the p-th holds positions p·page_size …."""
+
+    @property
+    def waves(self) -> "tuple[Batch, ...]":
+        """Itself cut so that no sequence goes on from another of its wave, in order."""
+        assert self.slots is not None and self.sources is not None
+        firsts, written = [0], set[int]()
+        for index, (source, slot) in enumerate(zip(self.sources, self.slots, strict=True)):
+            if source in written:
+                firsts.append(index)
+                written.clear()
+            written.add(slot)
+        ends = [*firsts[1:], len(self.slots)]
+        return tuple(self._part(slice(*span)) for span in zip(firsts, ends, strict=True))
+
+    def _part(self, part: slice) -> "Batch":
+        assert self.slots is not None and self.sources is not None and self.pages is not None
+        return Batch(
+            lengths=self.lengths[part],
+            starts=self.starts[part],
+            device=self.device,
+            slots=self.slots[part],
+            sources=self.sources[part],
+            pages=self.pages[part],
+        )
 
     # On demand: native kernels do without them.
 
@@ -99,12 +124,12 @@ def place(
 ) -> Batch:
     """Sequences that continue from their slot and pages; a slot appears once in a batch.
 
-    `sources`: slots that the states are read from, if they are others; of no other sequence here.
+    `sources`: slots that the states are read from, if they are others. States are taken on in the
+    order of the sequences: what is read from the slot of an earlier one is that after its tokens.
     """
     sources = slots if sources is None else sources
     assert lengths and min(lengths) >= 1, lengths
     assert len(set(slots)) == len(slots) == len(lengths) == len(sources), (slots, lengths)
-    assert all(a == b or a not in slots for a, b in zip(sources, slots, strict=True)), sources
     return Batch(
         lengths=tuple(lengths),
         starts=tuple(starts),

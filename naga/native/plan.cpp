@@ -609,15 +609,11 @@ void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
     }
     team.barrier();
 
-    Index count = Index(step.sequences.size()) * c.mamba_heads;
-    Index begin = team.begin(count), end = team.end(count);
+    // Each thread takes the same heads of all sequences: one may go on from the state of another.
+    const Index head = team.begin(c.mamba_heads), stop = team.end(c.mamba_heads);
     Index state = c.mamba_heads * c.mamba_head_dim * c.state_dim;
-    for (std::size_t i = 0; i < step.sequences.size(); ++i) {
-        const Sequence& q = step.sequences[i];
-        Index offset = Index(i) * c.mamba_heads;
-        Index head = std::max(begin - offset, Index(0));
-        Index stop = std::min(end - offset, c.mamba_heads);
-        if (head >= stop) continue;
+    for (const Sequence& q : step.sequences) {
+        if (head >= stop) break;
         float* slots = step.states.ssm + layer.number * step.states.slots * state;
         if (q.source != q.slot && q.start) {
             const Index part = c.mamba_head_dim * c.state_dim;

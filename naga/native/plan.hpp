@@ -52,7 +52,7 @@ struct PlanConfig {
     Index in_proj_dim() const { return inner_dim() + conv_dim() + mamba_heads; }
 };
 
-// One sequence's part of a step.
+// One sequence's part of a step. The next one may go on from its state, and on its pages.
 struct Sequence {
     Index first, length;  // rows of this step
     Index start;          // position of its first token

@@ -103,7 +103,7 @@ class World:
 
     def choose(self, piece: Piece) -> None:
         job, drafts, right = piece.job, piece.job.drafts, 0
-        if job.done < len(job.tokens):
+        if piece.end < len(job.tokens):
             return
         while True:
             job.tokens.append(next_token(job.tokens))
@@ -258,6 +258,33 @@ def test_the_third_that_leaves_a_beginning_where_a_second_left_it_replays_nothin
     assert run(world, new_job(2, prompts[1], 1)) == 120
     assert run(world, new_job(6, prompts[2], 1)) == 20
     assert world.cache.counts.replayed == 100
+
+
+def test_a_state_kept_inside_a_prompt_takes_no_step_of_its_own() -> None:
+    world, prompt = World(pages=60), [n % 7 for n in range(CHUNK)]
+    job = new_job(0, prompt, 1)
+    world.scheduler.add(job)
+    assert [len(piece.tokens) for piece in world.step()] == [CHUNK - 1, 1]
+    world.scheduler.remove(job, keep=True)
+    assert run(world, new_job(2, prompt, 1)) == 1
+
+
+def test_the_prompt_nearest_to_its_end_has_half_of_a_step_and_all_others_some() -> None:
+    world = World(pages=60)
+    for name, length in enumerate((150, 40, 100)):
+        world.scheduler.add(new_job(2 * name, [name] * length, 1))
+    taken = {piece.job.id: len(piece.tokens) for piece in world.step()}
+    assert taken == {"2": CHUNK // 2, "4": CHUNK // 4, "0": CHUNK // 4}
+
+
+def test_nobody_gives_way_to_one_who_would_not_fit_all_the_same() -> None:
+    world = World(pages=24)
+    for name, priority in ((0, 2), (2, 0)):
+        world.scheduler.add(new_job(name, [name] * 150, 20, priority=priority))
+    world.step()
+    world.scheduler.add(new_job(4, [9] * 200, 100, priority=1))
+    world.step()
+    assert not world.admitted and not world.scheduler.gave_way
 
 
 def test_prompts_with_log_probabilities_are_computed_whole() -> None:

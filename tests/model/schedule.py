@@ -19,7 +19,8 @@ def run_schedule(
 ) -> list[Tensor]:
     """Logits of each text's tokens, whoever was in a step, in what order, slot and pages.
 
-    Some pieces put their state elsewhere, and some of those are thrown away and computed again.
+    Some pieces put their state elsewhere, and some of those are thrown away and computed again;
+    some are cut in two, of which the second goes on from where the first has put its state.
     """
     lengths = [len(text) for text in texts]
     order = data.draw(st.permutations(range(SLOTS)))
@@ -34,13 +35,23 @@ def run_schedule(
         fate = choice.choice(["stay", "stay", "move", "lose"])
         moved = fate != "stay"
         targets = [spare.pop() if spare and moved else slots[i] for i in chosen]
+        between = list(spare)
+        # Length, start, target, source and whose.
+        entries = list[tuple[int, int, int, int, int]]()
+        for (i, take), target in zip(spans, targets, strict=True):
+            start, source = done[i], slots[i]
+            if take > 1 and between and choice.random() < 0.5:
+                cut, middle = choice.randint(1, take - 1), between.pop()
+                entries.append((cut, start, middle, source, i))
+                take, start, source = take - cut, start + cut, middle
+            entries.append((take, start, target, source, i))
         batch = place(
-            takes,
-            [done[i] for i in chosen],
-            targets,
-            [pages[i][: -(-(done[i] + take) // PAGE)] for i, take in spans],
+            [take for take, *_ in entries],
+            [start for _, start, *_ in entries],
+            [target for _, _, target, *_ in entries],
+            [pages[i][: -(-(start + take) // PAGE)] for take, start, _, _, i in entries],
             "cpu",
-            [slots[i] for i in chosen],
+            [source for *_, source, _ in entries],
         )
         tokens = torch.cat([texts[i][done[i] : done[i] + take] for i, take in spans])
         parts = model.logits_rows(model.step(tokens, batch, pool)).split(takes)

@@ -239,10 +239,18 @@ inline std::vector<Values> serve(naga::Plan& plan, const Texts& texts, bool cut)
             if (left(i) == 0 || (cut && once_in(3))) continue;
             Index length = !cut ? left(i) : once_in(2) ? 1 : pick(1, left(i));
             Index start = tokens.size();
-            const Index source = slot_of[i + 1];
-            if (once_in(2)) slot_of[i + 1] = (source + slots) % (2 * slots);
-            sequences.push_back(
-                {start, length, done[i], slot_of[i + 1], source, order.data() + i * most});
+            const Index source = slot_of[i + 1], other = (source + slots) % (2 * slots);
+            const Index* own = order.data() + i * most;
+            if (length > 1 && once_in(3)) {
+                // In two, the second from where the first has put its state.
+                Index first_part = pick(1, length - 1);
+                sequences.push_back({start, first_part, done[i], other, source, own});
+                sequences.push_back({start + first_part, length - first_part, done[i] + first_part,
+                                     source, other, own});
+            } else {
+                if (once_in(2)) slot_of[i + 1] = other;
+                sequences.push_back({start, length, done[i], slot_of[i + 1], source, own});
+            }
             for (; length > 0; --length) {
                 tokens.push_back(texts[i][done[i]++]);
                 of_row.push_back(i);
