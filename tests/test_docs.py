@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import typer.main
 
-from naga.cli import _kind_of, app
+from naga.cli import app
+from naga.cli.configs import kind_of
 from naga.config.load import load_config
 from naga.config.model import ModelConfig
 from naga.server.protocol import ChatRequest, parse_request
@@ -129,7 +130,7 @@ def test_commands_parse(words: list[str]) -> None:
 )
 def test_overrides_shown_are_keys_of_their_recipe(words: list[str]) -> None:
     recipe, *overrides = find_verb(words)[1]
-    load_config(_kind_of(ROOT / recipe, overrides), ROOT / recipe, overrides)
+    load_config(kind_of(ROOT / recipe, overrides), ROOT / recipe, overrides)
 
 
 @pytest.mark.parametrize("words", NAGA_SPANS)
@@ -177,7 +178,7 @@ def test_both_readmes_show_the_same_commands() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=name_of)
 def test_recipes_load(recipe: Path) -> None:
-    kind = _kind_of(recipe, [])
+    kind = kind_of(recipe, [])
     assert (kind is ModelConfig) == (recipe.parent.name == "models")
     load_config(kind, recipe)
 

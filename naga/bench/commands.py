@@ -1,6 +1,6 @@
 """`naga bench VERB ...`: parses, calls the measurement, prints and writes what it found.
 
-Like cli.py, imports torch only when a verb runs. A user's mistake is a ConfigError.
+Imports torch only when a verb runs. A user's mistake is a ConfigError.
 """
 
 import shlex
@@ -14,7 +14,7 @@ from rich.console import Console
 from naga.config.base import ConfigError
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from naga.bench.limits import Precision
 
@@ -128,7 +128,7 @@ def ops(
     )
     if markdown is not None:
         write_atomic(markdown, report.to_markdown())
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 @app.command()
@@ -155,7 +155,9 @@ def gaps(
         long_prompt=long_prompt,
         new_tokens=new_tokens,
     )
-    _print(measure_gaps(model, load, weights, seed, _command(), Console(stderr=True)), as_json)
+    print_report(
+        measure_gaps(model, load, weights, seed, _command(), Console(stderr=True)), as_json
+    )
 
 
 @app.command()
@@ -168,7 +170,7 @@ def overhead(
     """Python's share of a decoded token. 每个词元中 Python 所占的时间."""
     from naga.bench.overhead import measure_overhead
 
-    _print(measure_overhead(model, _precisions(precisions), rounds, _command()), as_json)
+    print_report(measure_overhead(model, _precisions(precisions), rounds, _command()), as_json)
 
 
 @app.command()
@@ -189,7 +191,7 @@ def memory(
     found = find_peers(_split(peers), peer_python or [])
     if any(one.peer.name == "llama.cpp" for one in found):
         make_gguf(model, "bf16", Console(stderr=True))
-    _print(measure_resident(model, found, context, _threads(threads), kv), as_json)
+    print_report(measure_resident(model, found, context, _threads(threads), kv), as_json)
 
 
 @app.command()
@@ -221,7 +223,7 @@ def load(
         command=_command(),
         console=Console(stderr=True),
     )
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 @app.command("slice")
@@ -256,7 +258,7 @@ def slice_(
         "markdown": None if markdown is None else str(markdown),
     }
     options = parse_config(SliceOptions, asked, source="naga bench slice")
-    _print(run_slice(options, _command(), Console(stderr=True)), as_json)
+    print_report(run_slice(options, _command(), Console(stderr=True)), as_json)
 
 
 @app.command()
@@ -294,7 +296,7 @@ def determinism(
     )
     if markdown is not None:
         write_atomic(markdown, report.to_markdown())
-    _print(report, as_json)
+    print_report(report, as_json)
     if report.differences:
         raise typer.Exit(1)
 
@@ -335,7 +337,7 @@ def cache(
     )
     if markdown is not None:
         write_atomic(markdown, report.to_markdown())
-    _print(report, as_json)
+    print_report(report, as_json)
     if not report.identical:
         raise typer.Exit(1)
 
@@ -391,7 +393,7 @@ def cache_trace(
     )
     if markdown is not None:
         write_atomic(markdown, report.to_markdown())
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
 @app.command("convert-gguf")
@@ -451,18 +453,18 @@ def _compare(
         write_atomic(markdown, report.to_markdown())
     if plot is not None:
         draw(report, plot)
-    _print(report, as_json)
+    print_report(report, as_json)
 
 
-class _Found(Protocol):
-    """Any of the reports."""
+class Report(Protocol):
+    """What a verb found, for programs and for people."""
 
     def to_json(self) -> str: ...
 
-    def table(self) -> "Table": ...
+    def table(self) -> "RenderableType": ...
 
 
-def _print(report: _Found, as_json: bool) -> None:
+def print_report(report: Report, as_json: bool) -> None:
     if as_json:
         print(report.to_json())
     else:

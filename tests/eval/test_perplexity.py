@@ -29,7 +29,7 @@ from naga.model.lm import HybridLM
 from naga.model.state import pack
 from naga.tasks import Mix, make_examples, make_tasks, write_conversations
 
-NAGA_MINI = Path(cli.__file__).parent / "assets" / "naga-mini"
+NAGA_MINI = Path(cli.__file__).parents[1] / "assets" / "naga-mini"
 TEXT = "The tenant shall pay the rent 123 on the first day.\n甲方应当支付租金。😀\n" * 4
 BACKENDS = ("native", "reference")
 

@@ -2,21 +2,16 @@
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.running import NAGA_MINI, Run, refused
 from data.make_documents import make_pdf
 
-import naga as package
-from naga import cli
 from naga.checkpoint.config import read_model_config
 from naga.model.account import account
 
-MINI = Path(package.__file__).parent / "assets" / "naga-mini"
 LEASE = (
     "The Supplier shall deliver the goods within thirty days. The Buyer shall pay each invoice "
     "within ten days. Either party may terminate this Agreement by written notice. The courts of "
@@ -26,44 +21,15 @@ QUESTION = 'Quote the sentence that says "pay each invoice".'
 ANSWER = "The Buyer shall pay each invoice within ten days."
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def naga(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Run:
-    """Runs one command line in this process, with an engine of its own."""
-    monkeypatch.setenv("NAGA_STATE_DIR", str(tmp_path / "home"))
-
-    def run(*arguments: str | Path) -> Result:
-        monkeypatch.setattr(sys, "argv", ["naga", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Result(code=ended.value.code, out=printed.out, err=printed.err)
-
-    return run
-
-
 @pytest.fixture
 def state(naga: Run, tmp_path: Path) -> Path:
     (tmp_path / "contract.txt").write_text(LEASE)
     path = tmp_path / "contract.state"
-    result = naga("read", tmp_path / "contract.txt", "--model", MINI, "--out", path, "--json")
+    result = naga("read", tmp_path / "contract.txt", "--model", NAGA_MINI, "--out", path, "--json")
     assert (result.code, result.err) == (0, "")
     found = json.loads(result.out)
     (tmp_path / "contract.txt").unlink()
-    costs = account(read_model_config(MINI))
+    costs = account(read_model_config(NAGA_MINI))
     expected = costs.state_bytes + found["tokens"] * costs.kv_bytes_per_token
     assert found["state_bytes"] == found["account_bytes"] == expected
     assert found["disk_bytes"] == sum(file.stat().st_size for file in path.iterdir())
@@ -71,7 +37,7 @@ def state(naga: Run, tmp_path: Path) -> Path:
 
 
 def ask(naga: Run, state: Path, *more: str) -> dict[str, Any]:
-    result = naga("ask", state, QUESTION, "--model", MINI, "--json", *more)
+    result = naga("ask", state, QUESTION, "--model", NAGA_MINI, "--json", *more)
     assert result.code == 0, result.err
     return json.loads(result.out) | {"err": result.err}
 
@@ -120,13 +86,13 @@ def test_without_its_text_it_must_be_read_again(naga: Run, state: Path, damage: 
         documents.unlink()
     else:
         shutil.rmtree(state)
-    result = naga("ask", state, QUESTION, "--model", MINI)
-    assert (result.code, result.out) == (2, "") and result.err.count("\n") == 1
-    assert result.err.startswith(f"naga: error: {state}: ") and "run naga read again" in result.err
+    result = naga("ask", state, QUESTION, "--model", NAGA_MINI)
+    message = refused(result)
+    assert message.startswith(f"{state}: ") and "run naga read again" in message
 
 
 def test_people_see_answer_place_and_cache(naga: Run, state: Path) -> None:
-    result = naga("ask", state, QUESTION, "--model", MINI)
+    result = naga("ask", state, QUESTION, "--model", NAGA_MINI)
     start = LEASE.index(ANSWER)
     place = f"— contract.txt, page 页 1, characters 字符 {start}–{start + len(ANSWER)}"
     assert result.out == f"{ANSWER}\n  “{ANSWER}” {place}\n"
@@ -137,7 +103,7 @@ def test_a_pdf_is_read_and_its_pages_are_told(naga: Run, tmp_path: Path) -> None
     first, second = LEASE.split(". ", 2)[:2]
     pdf, state = tmp_path / "contract.pdf", tmp_path / "pdf.state"
     pdf.write_bytes(make_pdf([[f"{first}."], [f"{second}."]]))
-    assert naga("read", pdf, "--model", MINI, "--out", state).code == 0
+    assert naga("read", pdf, "--model", NAGA_MINI, "--out", state).code == 0
     pdf.unlink()
     found = ask(naga, state)
     (quote,) = found["quotes"]
@@ -147,11 +113,9 @@ def test_a_pdf_is_read_and_its_pages_are_told(naga: Run, tmp_path: Path) -> None
 
 def test_what_stands_in_the_way_is_told_before_reading(naga: Run, tmp_path: Path) -> None:
     (tmp_path / "contract.txt").write_text(LEASE)
-    read = ("read", tmp_path / "contract.txt", "--model", MINI, "--out")
-    taken = naga(*read, tmp_path / "contract.txt")
-    assert taken.code == 2 and "something else of this name" in taken.err
-    nowhere = naga(*read, tmp_path / "none" / "X.state")
-    assert nowhere.code == 2 and "no such folder" in nowhere.err
+    read = ("read", tmp_path / "contract.txt", "--model", NAGA_MINI, "--out")
+    assert "something else of this name" in refused(naga(*read, tmp_path / "contract.txt"))
+    assert "no such folder" in refused(naga(*read, tmp_path / "none" / "X.state"))
     (tmp_path / "contract.txt").write_text(LEASE * 80)
-    long = naga(*read, tmp_path / "X.state")
-    assert long.code == 2 and "tokens" in long.err and not (tmp_path / "X.state").exists()
+    assert "tokens" in refused(naga(*read, tmp_path / "X.state"))
+    assert not (tmp_path / "X.state").exists()

@@ -1,0 +1,48 @@
+"""`naga doctor` and `naga bench make-model`: this machine, and random models to time on it.
+
+The other verbs of `naga bench` are in naga/bench/commands.py.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from naga.bench.commands import print_report
+from naga.cli.configs import named_config
+from naga.cli.options import AsJson, Dtype
+
+
+def doctor(
+    model: Annotated[
+        str | None, typer.Argument(help="Preset, checkpoint folder or .toml. 模型")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What this machine can do, and which models fit it. 检查本机."""
+    from naga.bench.doctor import diagnose
+    from naga.bench.models import presets
+
+    named = {} if model is None else {model: named_config(model)}
+    with Console(stderr=True).status("measuring 测量中"):
+        diagnosis = diagnose(presets() | named)
+    print_report(diagnosis, as_json)
+
+
+def make_model(
+    name: Annotated[str, typer.Argument(help="As in recipes/models, or a .toml. 模型名或配置")],
+    out: Annotated[Path, typer.Option(help="Folder to write. 输出目录")],
+    seed: Annotated[int, typer.Option(help="Of the random weights. 随机种子")] = 0,
+    dtype: Annotated[Dtype, typer.Option(help="Of the stored matrices. 存储精度")] = "bfloat16",
+) -> None:
+    """Write a checkpoint with random weights, to measure speed with. 生成随机权重的模型."""
+    from naga.bench import models
+    from naga.runtime import DTYPES
+    from naga.train.progress import counter
+
+    config = named_config(name)
+    total = models.count_tensors(config)
+    with counter("tensors", Console(stderr=True), verb="writing", total=total) as made:
+        models.make_model(config, out, seed=seed, dtype=DTYPES[dtype], made=made)
+    print(f"{out}: {sum(file.stat().st_size for file in out.iterdir()):,} bytes")

@@ -1,0 +1,47 @@
+"""`naga pretrain` and `naga sft`: a recipe, checked before torch is imported, and its loop."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from naga.cli.options import Overrides
+from naga.config.load import load_config
+from naga.config.train import PretrainConfig, RunConfig, SftConfig
+
+if TYPE_CHECKING:
+    from naga.runtime import Runtime
+
+RunConfigT = TypeVar("RunConfigT", bound=RunConfig)
+
+Recipe = Annotated[Path, typer.Argument(help="Recipe in TOML. 配方文件")]
+
+
+def pretrain(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Train a model on plain text from fresh weights. 预训练."""
+    config = load_config(PretrainConfig, recipe, overrides or ())
+    from naga.train.pretrain import pretrain as run
+
+    _train(run, config)
+
+
+def sft(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Fine-tune a checkpoint on conversations. 指令微调."""
+    config = load_config(SftConfig, recipe, overrides or ())
+    from naga.train.sft import sft as run
+
+    _train(run, config)
+
+
+def _train(run: "Callable[[RunConfigT, Runtime], Path]", config: RunConfigT) -> None:
+    """One run; exits with a signal's code where one ended it, resumable."""
+    from naga.runtime import make_runtime
+    from naga.train.loop import TrainingInterruptedError
+
+    try:
+        run(config, make_runtime(config.device, config.dtype))
+    except TrainingInterruptedError as stopped:
+        print(f"naga: {stopped}", file=sys.stderr)
+        raise typer.Exit(stopped.exit_code) from None
