@@ -29,6 +29,7 @@ from naga.config.train import OptimConfig
 from naga.data.packing import PackedBatch
 from naga.data.tokenizer import Tokenizer
 from naga.engine.backend import load_backend
+from naga.engine.chat import complete
 from naga.engine.engine import Engine
 from naga.engine.request import Output, Request, SamplingParams
 from naga.model.native import NativeModel, best_isa, product_peak
@@ -37,8 +38,8 @@ from naga.train.optim import make_optimizer, make_trainable
 from naga.train.step import train_step
 
 READ_PASSES = 5
-# That a sequence makes besides those asked for: prompts of one length are read evenly, so the first
-# has its first token at most two steps before the last, and none may come to its end.
+# That a sequence makes besides those asked for: the first may have its first token some steps
+# before the last, and none may come to its end.
 EXTRA_TOKENS = 3
 USUAL = parse_config(EngineConfig, {}, source="bench")
 
@@ -83,19 +84,23 @@ class EngineSequences:
         self._names: list[str] = []
 
     def start(self, prompts: list[list[int]], new_tokens: int) -> float:
-        """Submits them on the engine's own thread, between two steps: the next one sees them all.
+        """Several are read one by one before; then each has but its last token to compute.
 
-        From this thread the first would decode, for who knows how long, before the last is there.
+        Submits them on the engine's own thread, between two steps: the next one sees them all. From
+        this thread the first would decode, for who knows how long, before the last is there.
         """
+        started = perf_counter()
+        for prompt in prompts if len(prompts) > 1 else ():
+            complete(self._engine, _request(prompt, max_tokens=1))
         longest = new_tokens + EXTRA_TOKENS
         requests = [_request(prompt, longest) for prompt in prompts]
         self._names = [request.id for request in requests]
         turnstile = self._turnstile = Turnstile(self._names)
-        submitted = 0.0
 
         def submit(_: Output) -> None:
-            nonlocal submitted
-            submitted = perf_counter()
+            nonlocal started
+            if len(prompts) == 1:
+                started = perf_counter()
             try:
                 for request in requests:
                     self._engine.submit(request, turnstile.take)
@@ -104,7 +109,7 @@ class EngineSequences:
                 turnstile.take(Output(request_id=requests[0].id, error=str(error)))
 
         self._engine.submit(_request([0], max_tokens=1), submit)
-        return turnstile.wait_held() - submitted
+        return turnstile.wait_held() - started
 
     def advance(self, steps: int) -> float:
         started = perf_counter()
