@@ -127,7 +127,7 @@ def serve(
     """Serve a model over an OpenAI-compatible API with a chat page. 启动服务."""
     from naga.config.load import parse_config
     from naga.config.serve import EngineConfig, ServerConfig
-    from naga.server.app import serve as run
+    from naga.server.process import serve as run
 
     engine = _engine_config(dtype, weights, kv, device, backend)
     more = _settings(settings or [])

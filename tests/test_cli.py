@@ -444,7 +444,7 @@ def test_the_shipped_model_adds_up(naga: Run) -> None:
 def test_settings_of_the_server_are_named_or_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from naga.server import app as module
+    from naga.server import process as module
 
     taken: list[tuple[object, ...]] = []
     monkeypatch.setattr(module, "serve", lambda *given: taken.append(given))

@@ -19,7 +19,7 @@ import pytest
 
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig, ServerConfig
-from naga.server.app import serve
+from naga.server.process import serve
 
 LONG: dict[str, Any] = {
     "model": "tiny",
@@ -116,7 +116,7 @@ def test_a_failing_request_ends_alone(served: Any) -> None:
 def started(checkpoint: Path) -> Iterator[subprocess.Popen[str]]:
     program = (
         "import sys; from pathlib import Path; from naga.config.serve import *;"
-        "from naga.server.app import serve;"
+        "from naga.server.process import serve;"
         "serve(Path(sys.argv[1]), EngineConfig(kv_tokens=16000), ServerConfig(port=0))"
     )
     with subprocess.Popen(
