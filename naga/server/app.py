@@ -31,6 +31,7 @@ from naga.server.stream import Feed, complete, events
 from naga.server.text import complete_text, text_events
 
 Json = dict[str, Any]
+NO_KEEPER = "this server keeps no conversations (state_bytes is 0)"
 
 
 def make_app(
@@ -92,6 +93,7 @@ class Service:
         try:
             saved = await asyncio.to_thread(keeper.save, name, tenant_of(http))
         except ConfigError as error:
+            self._check_alive()
             raise ApiError(status=507, kind="server_error", message=str(error)) from None
         if saved is None:
             message = f"nothing is known of a conversation {name[:100]!r} with this key"
@@ -138,8 +140,7 @@ class Service:
 
     def _require_keeper(self) -> Keeper:
         if self._keeper is None:
-            message = "this server keeps no conversations: state_bytes is 0"
-            raise ApiError(status=404, message=message)
+            raise ApiError(status=404, message=NO_KEEPER)
         return self._keeper
 
     async def _begin(self, call: Call[AnyRequest]) -> Callable[[Sequence[int]], None] | None:
@@ -147,7 +148,9 @@ class Service:
         name, tenant = call.conversation, call.tenant
         if name is None:
             return None
-        keeper = self._require_keeper()
+        if (keeper := self._keeper) is None:
+            message = f"prompt_cache_key: {NO_KEEPER}; remove it"
+            raise ApiError(status=400, message=message, param="prompt_cache_key")
         await asyncio.to_thread(keeper.begin, name, tenant, call.prompts[0])
         return partial(keeper.end, name, tenant)
 
