@@ -40,7 +40,7 @@ def serve(
         owner[name] = value
     server = parse_config(ServerConfig, for_server, source="naga serve")
     engine = parse_config(EngineConfig, for_engine, source="naga serve")
-    from naga.server.app import serve as run
+    from naga.server.process import serve as run
 
     run(path, engine, server)
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from naga.server.protocol import MAX_BODY_BYTES, ApiError
@@ -38,19 +39,25 @@ class EventStream(StreamingResponse):
 
 
 async def read_body(http: Request) -> bytes:
-    """The JSON body; ApiError for another content type (400) or too many bytes (413)."""
+    """The JSON body; ApiError for another content type (400) or too many bytes (413).
+
+    And if the client leaves before it has sent all.
+    """
     content_type = http.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         message = f"content-type must be application/json, not {content_type[:100]!r}"
         raise ApiError(status=400, message=message)
     body, size = bytearray(), 0
-    async for piece in http.stream():
-        size += len(piece)
-        # A client hears the refusal only after it has sent all: read on a while, keep nothing.
-        if size > 4 * MAX_BODY_BYTES:
-            break
-        if size <= MAX_BODY_BYTES:
-            body += piece
+    try:
+        async for piece in http.stream():
+            size += len(piece)
+            # A client hears the refusal only after it has sent all: read on a while, keep nothing.
+            if size > 4 * MAX_BODY_BYTES:
+                break
+            if size <= MAX_BODY_BYTES:
+                body += piece
+    except ClientDisconnect:
+        raise _left() from None
     if size > MAX_BODY_BYTES:
         message = f"the body is larger than the limit of {MAX_BODY_BYTES} bytes"
         raise ApiError(status=413, message=message)
@@ -63,11 +70,15 @@ async def while_connected(http: Request, work: Coroutine[Any, Any, Result]) -> R
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise ApiError(status=CLOSED_REQUEST, message="the client closed the connection")
+            raise _left()
         return working.result()
     finally:
         working.cancel()
         leaving.cancel()
+
+
+def _left() -> ApiError:
+    return ApiError(status=CLOSED_REQUEST, message="the client closed the connection")
 
 
 async def _disconnected(http: Request) -> None:

@@ -23,6 +23,8 @@ MAX_BODY_BYTES = 16 * 2**20
 MAX_CHOICES = 8
 MAX_STOPS = 4
 MAX_PROMPTS = 32
+# Of a field's name in an error: a client may call its fields what it likes.
+MAX_PARAM_CHARS = 100
 
 NEUTRAL: dict[str, Any] = {
     "frequency_penalty": 0,
@@ -157,7 +159,7 @@ class Generation(Config):
     temperature: float = Field(1.0, ge=0, le=2)
     """0 is greedy."""
     top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int | None = Field(None, gt=0)
+    top_k: int | None = Field(None, gt=0, lt=2**31)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     """None: the server draws one. The reply names the seed in either case."""
     stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_list)] = Field(
@@ -376,10 +378,10 @@ def _asks_nothing(name: str, value: Any, kind: type[Generation]) -> bool:
 
 def _refusal(error: ErrorDetails) -> ApiError:
     """One sentence: the field in JSON notation, what is wrong, what was sent (shortened)."""
-    param = _dotted(error["loc"])
+    param = _dotted(error["loc"])[:MAX_PARAM_CHARS]
     match error["type"]:
         case "extra_forbidden":
-            problem = f"field {param[:80]!r} is not supported; remove it"
+            problem = f"field {param!r} is not supported; remove it"
         case "missing":
             problem = f"field {param!r} is missing"
         case "value_error":

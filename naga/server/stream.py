@@ -10,11 +10,10 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from naga.config.base import ConfigError
 from naga.data.tokenizer import END_THINK, Tokenizer
 from naga.engine.engine import Engine
 from naga.engine.request import Output, Request
@@ -23,6 +22,8 @@ from naga.server.protocol import ApiError
 Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 DONE = b"data: [DONE]\n\n"
+# One of them ends the whole reply.
+FAILURES = ("error", "cancelled")
 
 
 class Feed:
@@ -46,13 +47,12 @@ class Feed:
         self._queue: asyncio.Queue[Output] = asyncio.Queue()
         self._choice_of: dict[str, int] = {}
         self._ended, self._tokens = ended, list(requests[0].prompt)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.close)
             for index, request in enumerate(requests):
                 engine.submit(request, self._sink)
                 self._choice_of[request.id] = index
-        except ConfigError:
-            self.close()
-            raise
+            undo.pop_all()
 
     def _sink(self, output: Output) -> None:
         """Runs on the engine's thread."""
@@ -205,10 +205,8 @@ async def events(feed: Feed, head: Head, tokenizer: Tokenizer) -> AsyncGenerator
             if delta or (entry and (entry["content"] or entry["reasoning"])):
                 yield _chunk(head, index, delta, logprobs=entry)
             if output.finish_reason is not None:
-                over = all(choice.last is not None for choice in choices)
-                lasts = [choice.last for choice in choices]
-                timings = {"timings": timings_of(lasts)} if over else {}
-                yield _chunk(head, index, {}, finish=output.finish_reason, extra=timings)
+                extra = timings_at_end([choice.last for choice in choices])
+                yield _chunk(head, index, {}, finish=output.finish_reason, extra=extra)
         if head.include_usage:
             whole = head.wrap("chat.completion.chunk", [])
             lasts = [choice.last for choice in choices]
@@ -222,7 +220,9 @@ async def events(feed: Feed, head: Head, tokenizer: Tokenizer) -> AsyncGenerator
 
 def log_request(head: Head, lasts: Sequence[Output | None]) -> None:
     """One line for each request; JSON keeps what a client wrote on that line."""
-    ended = [last.finish_reason if last else "client left" for last in lasts]
+    failed = any(last and last.finish_reason in FAILURES for last in lasts)
+    missing = "dropped" if failed else "client left"
+    ended = [last.finish_reason if last else missing for last in lasts]
     record = {"id": head.id, "user": head.user, "finish": ended}
     if all(lasts):
         record |= usage_of(head, lasts) | timings_of(lasts)
@@ -309,6 +309,11 @@ def usage_of(head: Head, lasts: Sequence[Output | None]) -> Json:
             "reasoning_tokens": sum(usage.reasoning_tokens for usage in usages)
         },
     }
+
+
+def timings_at_end(lasts: Sequence[Output | None]) -> Json:
+    """What the finish of the last choice carries besides; nothing while others go on."""
+    return {"timings": timings_of(lasts)} if all(lasts) else {}
 
 
 def timings_of(lasts: Sequence[Output | None]) -> Json:

@@ -5,6 +5,7 @@ have their choices one after the other. Does not parse requests and knows no rou
 """
 
 import codecs
+import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from naga.server.stream import (
     check,
     event_of,
     log_request,
+    timings_at_end,
     timings_of,
     usage_of,
 )
@@ -100,9 +102,10 @@ class TextChoice:
 
     @property
     def likelihood(self) -> float:
-        """Log-probability per token."""
+        """Log-probability per token; the least where a deadline came before the first one."""
         assert self.last is not None and self.last.usage is not None, "it has ended"
-        return self.total / max(1, self.last.usage.completion_tokens)
+        count = self.last.usage.completion_tokens
+        return self.total / count if count else -math.inf
 
     def whole(self, head: Head, index: int, echo: str | None) -> Json:
         assert self.last is not None, "the feed ended, so every choice has"
@@ -170,7 +173,9 @@ async def text_events(
             check(output)
             ended, shown = output.finish_reason, logprobs if head.logprobs else None
             if output.content or ended or (shown and shown["tokens"]):
-                yield _chunk(head, index, output.content, logprobs=shown, finish=ended)
+                extra = timings_at_end([choice.last for choice in choices]) if ended else {}
+                text = output.content
+                yield _chunk(head, index, text, logprobs=shown, finish=ended, extra=extra)
         if head.include_usage:
             lasts = [choice.last for choice in choices]
             yield event_of({**head.wrap(KIND, []), "usage": usage_of(head, lasts)})
@@ -182,11 +187,17 @@ async def text_events(
 
 
 def _chunk(
-    head: Head, index: int, text: str, *, logprobs: Json | None = None, finish: str | None = None
+    head: Head,
+    index: int,
+    text: str,
+    *,
+    logprobs: Json | None = None,
+    finish: str | None = None,
+    extra: Json | None = None,
 ) -> bytes:
     choice = {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
     usage = {"usage": None} if head.include_usage else {}
-    return event_of({**head.wrap(KIND, [choice]), **usage})
+    return event_of({**head.wrap(KIND, [choice]), **usage, **(extra or {})})
 
 
 def _choices(head: Head, tokenizer: Tokenizer) -> list[TextChoice]:

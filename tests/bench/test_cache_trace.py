@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from engine.conftest import CONFIGS
 
+from bench.conftest import Bench
 from naga.bench import cache_trace
 from naga.bench.cache_trace import (
     Client,
@@ -22,20 +21,11 @@ from naga.bench.cache_trace import (
     parse_contender,
     summarise,
 )
-from naga.bench.models import byte_tokenizer, make_model
+from naga.bench.models import byte_tokenizer
 from naga.bench.traces import TRACES, Words, contract, steps
-from naga.cli import main
 from naga.config.base import ConfigError
 
 TOKENIZER = byte_tokenizer()
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trace") / "tiny"
-    config = CONFIGS["plain"].model_copy(update={"max_positions": 8000})
-    make_model(config, folder, seed=1, dtype=torch.float32)
-    return folder
 
 
 class Fake(BaseHTTPRequestHandler):
@@ -184,23 +174,21 @@ def test_a_summary_counts_later_turns_apart() -> None:
 
 
 def test_our_server_is_measured_restarted_and_told_on_a_page(
-    checkpoint: Path,
+    naga_bench: Bench,
+    chatting: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     fake: FakeServer,
 ) -> None:
     fake.answer = lambda turn: [{"choices": [{"text": "a"}]}]
     monkeypatch.setitem(TRACES, "steps", lambda words: steps(words, document_tokens=800))
     monkeypatch.setattr(cache_trace, "START_S", 50.0)
     page = tmp_path / "page.md"
-    words = [str(checkpoint), "--traces", "steps", "--new-tokens", "6", "--threads", "1"]
+    words = ["--traces", "steps", "--new-tokens", "6", "--threads", "1"]
     words += ["--beside", f"fake={fake.url}", "--markdown", str(page), "--json"]
-    monkeypatch.setattr(sys, "argv", ["naga", "bench", "cache-trace", *words])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
-    found = json.loads(capsys.readouterr().out)
+    ran = naga_bench("cache-trace", chatting, *words)
+    assert ran.code == 0
+    found = ran.found
     ours = {row["kind"]: row for row in found["rows"] if row["engine"] == "naga"}
     assert all(row["error"] is None for row in ours.values())
     assert len(ours) == 11 and ours["cold"]["cached_tokens"] == 0
@@ -219,9 +207,7 @@ def test_our_command_takes_more_of_serves_flags() -> None:
     assert our_contender(Path("m"), "--kv int8").place.endswith("--port '{port}' --kv int8")
 
 
-def test_an_unknown_trace_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setattr(sys, "argv", ["naga", "bench", "cache-trace", "m", "--traces", "novel"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    assert "use some of contract,agent,steps" in capsys.readouterr().err
+def test_an_unknown_trace_is_refused(naga_bench: Bench) -> None:
+    ran = naga_bench("cache-trace", "m", "--traces", "novel")
+    assert ran.code == 2
+    assert "use some of contract,agent,steps" in ran.err

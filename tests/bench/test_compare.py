@@ -1,6 +1,5 @@
 """naga bench prefill and decode: which pairs there are, and real runs beside transformers."""
 
-import json
 import sys
 from io import StringIO
 from pathlib import Path
@@ -9,12 +8,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bench.conftest import Bench
 from naga.bench import engines
 from naga.bench.compare import CompareOptions, best_pairs, cases_of, plan_pairs, run_compare
 from naga.bench.limits import Precision
 from naga.bench.peers import PEERS, Installed
 from naga.bench.rounds import Case, Comparison, Name, Times
-from naga.cli import main
 from naga.config.base import ConfigError
 from naga.config.load import parse_config
 from naga.engine.memory import SystemMemory
@@ -100,10 +99,10 @@ def test_prefill_is_measured_on_both_sides(checkpoints: dict[str, Path]) -> None
 
 
 def test_the_command_prints_json_only_and_writes_page_and_plot(
+    naga_bench: Bench,
     checkpoints: dict[str, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("naga.bench.compare.CONTINUED", 15)
     page, plot = tmp_path / "new" / "decode.md", tmp_path / "decode.png"
@@ -112,16 +111,9 @@ def test_the_command_prints_json_only_and_writes_page_and_plot(
         "--precisions f32 --kv int8 --batch 2 --context 0,16 --rounds 2 --new-tokens 3 --threads 1"
     )
     files = ["--markdown", str(page), "--plot", str(plot)]
-    monkeypatch.setattr(
-        sys,
-        "argv",
-        ["naga", "bench", "decode", "--model", model, *flags.split(), *files, "--json"],
-    )
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
-    out, err = capfd.readouterr()
-    data = json.loads(out)
+    ran = naga_bench("decode", "--model", model, *flags.split(), *files, "--json")
+    assert ran.code == 0
+    data, err = ran.found, ran.err
     rows = [(row["engine"], row["precision"], row["batch"], row["context"]) for row in data["rows"]]
     engines = ("naga", "transformers")
     assert rows == [(engine, "f32", 2, context) for context in (0, 16) for engine in engines]

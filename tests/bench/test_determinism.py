@@ -1,7 +1,5 @@
 """Random schedules answer as requests alone do, for every kind of layer; and the check can fail."""
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import StringIO
@@ -15,10 +13,9 @@ from engine.conftest import make_model
 from model.tiny import CONFIGS as LAYER_CONFIGS
 from rich.console import Console
 
+from bench.conftest import Bench as NagaBench
 from naga.bench.determinism import Bench, difference, reported
-from naga.bench.models import make_model as make_checkpoint
 from naga.bench.ours import plain_tokenizer
-from naga.cli import main
 from naga.config.serve import EngineConfig
 from naga.engine.backend import Backend, make_backend
 from naga.engine.chat import Reply
@@ -191,39 +188,24 @@ def test_progress_is_told_where_there_is_no_terminal() -> None:
     assert "schedules 3/3  0 differences" in console.file.getvalue()
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("determinism") / "tiny"
-    config = CONFIGS["plain"].model_copy(update={"max_positions": 4000})
-    make_checkpoint(config, folder, seed=1, dtype=torch.float32)
-    return folder
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setattr(sys, "argv", ["naga", "bench", "determinism", *words, "--json"])
-        main()
-    return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
-
-
 def test_the_command_counts_differences(
-    checkpoint: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    naga_bench: NagaBench, chatting: Path, tmp_path: Path
 ) -> None:
     page = tmp_path / "page.md"
-    code, found = run(
-        capsys, str(checkpoint), "--schedules", "4", "--seed", "2", "--markdown", str(page)
-    )
-    assert (code, found["schedules"], found["differences"]) == (0, 4, 0)
+    words = ["--schedules", "4", "--seed", "2", "--markdown", str(page), "--json"]
+    ran = naga_bench("determinism", chatting, *words)
+    found = ran.found
+    assert (ran.code, found["schedules"], found["differences"]) == (0, 4, 0)
     assert found["counts"]["tokens"] > 0 and found["examples"] == []
     assert "| differences | 0 |" in page.read_text(encoding="utf-8")
 
 
 def test_the_command_fails_where_there_are_differences(
-    checkpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    naga_bench: NagaBench, chatting: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(StatePool, "copy_slot", forget_first_layer)
-    code, found = run(capsys, str(checkpoint), "--schedules", "8", "--backend", "native")
-    assert code == 1 and found["differences"] > 0
-    first = str(found["examples"][0]["schedule"])
-    code, again = run(capsys, str(checkpoint), "--schedules", "1", "--first", first)
-    assert code == 1 and again["examples"][0]["schedule"] == int(first)
+    ran = naga_bench("determinism", chatting, "--schedules=8", "--backend=native", "--json")
+    assert ran.code == 1 and ran.found["differences"] > 0
+    first = ran.found["examples"][0]["schedule"]
+    again = naga_bench("determinism", chatting, "--schedules=1", f"--first={first}", "--json")
+    assert again.code == 1 and again.found["examples"][0]["schedule"] == first

@@ -1,15 +1,14 @@
 """Gaps between tokens: all are measured, of short and of long requests."""
 
 import json
-import sys
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from bench.conftest import Bench
 from naga.bench.gaps import Load, measure_gaps
-from naga.cli import main
 from naga.config.base import ConfigError
 
 
@@ -30,16 +29,9 @@ def test_what_exceeds_the_context_is_refused(checkpoints: dict[str, Path]) -> No
         measure_gaps(checkpoints["granitemoehybrid"], long, None, 0, "", Console(file=StringIO()))
 
 
-def test_the_command_prints_json_only(
-    checkpoints: dict[str, Path],
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    model = str(checkpoints["granitemoehybrid"])
+def test_the_command_prints_json_only(naga_bench: Bench, checkpoints: dict[str, Path]) -> None:
     flags = ["--concurrent=2", "--requests=4", "--long-requests=1", "--long-prompt=56"]
-    arguments = ["naga", "bench", "gaps", model, *flags, "--new-tokens=4", "--json"]
-    monkeypatch.setattr(sys, "argv", arguments)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
-    assert json.loads(capfd.readouterr().out)["gaps"] == 4 * 3
+    model = checkpoints["granitemoehybrid"]
+    ran = naga_bench("gaps", model, *flags, "--new-tokens=4", "--json")
+    assert ran.code == 0
+    assert ran.found["gaps"] == 4 * 3

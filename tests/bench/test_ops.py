@@ -1,16 +1,13 @@
 """naga bench ops: every kind of layer in every shape, held against its limit."""
 
-import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from bench.conftest import CONFIGS
+from bench.conftest import CONFIGS, Bench
 from naga.bench.limits import NAGA_BITS, Precision, weight_bytes
 from naga.bench.models import presets
 from naga.bench.ops import BEYOND_CACHES, Shape, measure_ops, plan_config
-from naga.cli import main
 
 SHAPES = [
     Shape(batch=1, length=1, context=0),
@@ -52,16 +49,8 @@ def test_a_large_one_only_as_far_as_caches_do_not_hold_it() -> None:
     assert plan.mamba is None and plan.attention is None
 
 
-def test_the_command_prints_json(
-    checkpoints: dict[str, Path],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_command_prints_json(naga_bench: Bench, checkpoints: dict[str, Path]) -> None:
     flags = "--batch 1 --context 0 --prompt 4 --rounds 1 --threads 1 --json"
-    model = str(checkpoints["nemotron_h"])
-    monkeypatch.setattr(sys, "argv", ["naga", "bench", "ops", "--model", model, *flags.split()])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
-    data = json.loads(capsys.readouterr().out)
-    assert {row["work"] for row in data["rows"]} == {"mamba", "attention", "mlp", "head"}
+    ran = naga_bench("ops", "--model", checkpoints["nemotron_h"], *flags.split())
+    assert ran.code == 0
+    assert {row["work"] for row in ran.found["rows"]} == {"mamba", "attention", "mlp", "head"}

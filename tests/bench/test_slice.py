@@ -1,7 +1,6 @@
 """naga bench slice, from options to rows, page and refusals."""
 
 import json
-import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bench.conftest import Bench
 from naga.bench import peers
 from naga.bench.slice import SliceOptions, inference_job, run_slice
 from naga.checkpoint.config import read_model_config
-from naga.cli import main
 from naga.config.base import ConfigError
 from naga.config.load import parse_config
 
@@ -58,22 +57,14 @@ def test_a_batch_of_one_is_decoded_once(checkpoints: dict[str, Path]) -> None:
 
 
 def test_the_command_prints_json_only_and_writes_the_page(
-    checkpoints: dict[str, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    naga_bench: Bench, checkpoints: dict[str, Path], tmp_path: Path
 ) -> None:
     page = tmp_path / "new" / "slice.md"
     model = str(checkpoints["granitemoehybrid"])
     flags = [f"--{key.replace('_', '-')}={value}" for key, value in SMALL.items()]
-    monkeypatch.setattr(
-        sys, "argv", ["naga", "bench", "slice", model, *flags, "--json", "--markdown", str(page)]
-    )
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
-    out, err = capfd.readouterr()
-    data = json.loads(out)
+    ran = naga_bench("slice", model, *flags, "--json", "--markdown", page)
+    assert ran.code == 0
+    data, err = ran.found, ran.err
     assert data["command"].startswith(f"naga bench slice {model} --rounds=1")
     assert data["command"] in page.read_text(encoding="utf-8")
     assert "naga f32 beside transformers f32 6/6" in err and "training 2/2" in err

@@ -317,17 +317,24 @@ def test_jumps_of_the_clock_stop_nobody_and_change_no_answer(
     assert is_idle(engine)
 
 
-def test_deadlines_end_by_the_monotonic_clock_alone(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine, offset = opened(), [0.0]
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + offset[0])
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """One number, for tests to set: the seconds by which the engine's clock is ahead."""
+    ahead = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0])
     monkeypatch.setattr("naga.engine.engine.time", clock)
+    return ahead
+
+
+def test_deadlines_end_by_the_monotonic_clock_alone(
+    opened: Opened, ahead: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = opened()
     monkeypatch.setattr("time.time", lambda: 1e12)
     patient = Client(engine, replace(request_of("a", 200), deadline_s=1e9), hold=True)
     hasty = Client(engine, replace(request_of("b", 200), deadline_s=3600))
     first = patient.next()
-    offset[0] = 3601.0
+    ahead[0] = 3601.0
     patient.let_go()
     assert hasty.wait().finish_reason == "deadline"
     reply = patient.wait()
@@ -336,13 +343,15 @@ def test_deadlines_end_by_the_monotonic_clock_alone(
     assert is_idle(engine)
 
 
-def test_a_deadline_ends_who_waits_and_who_runs_with_what_it_has(opened: Opened) -> None:
+def test_a_deadline_ends_who_waits_and_who_runs_with_what_it_has(
+    opened: Opened, ahead: list[float]
+) -> None:
     engine = opened(max_running=1)
     whole = complete(engine, request_of("x", 300)).tokens
-    running = Client(engine, replace(request_of("a", 300), deadline_s=0.3), hold=True)
+    running = Client(engine, replace(request_of("a", 300), deadline_s=3600), hold=True)
     first = running.next()
-    waiting = Client(engine, replace(request_of("b", 300), deadline_s=0.2))
-    time.sleep(0.4)
+    waiting = Client(engine, replace(request_of("b", 300), deadline_s=1800))
+    ahead[0] = 3601.0
     running.let_go()
     assert waiting.wait().usage.completion_tokens == 0
     reply = running.wait()

@@ -355,6 +355,7 @@ from engine.saved_states import make_identity, make_state
 from naga.engine.state_folder import write_state
 identity = make_identity()
 states = [make_state(identity, seed=seed) for seed in (0, 1)]
+write_state(Path({str(path)!r}), identity, states[0])
 print("ready", flush=True)
 while True:
     for state in states:

@@ -1,6 +1,8 @@
 """What outlives what: clients that leave, engines that stop, full queues, the serving process."""
 
+import asyncio
 import json
+import logging
 import re
 import signal
 import socket
@@ -19,7 +21,14 @@ import pytest
 
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig, ServerConfig
-from naga.server.app import serve
+from naga.engine.identity import identify
+from naga.engine.keeper import Keeper
+from naga.engine.request import Request
+from naga.engine.store import StateStore
+from naga.server import requests
+from naga.server.app import make_app
+from naga.server.process import serve
+from naga.server.stream import Feed
 
 LONG: dict[str, Any] = {
     "model": "tiny",
@@ -78,6 +87,75 @@ def test_many_that_leave_at_once_leave_nothing_behind(served: Any) -> None:
     assert served.post(LONG | {"max_tokens": 2}).status_code == 200
 
 
+def test_leaving_in_the_middle_of_the_body_is_no_failure(served: Any) -> None:
+    app = make_app(served.engine, "tiny", ServerConfig())
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    received = iter(
+        [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    )
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    # nginx's status for it; nobody is there to read it.
+    assert sent[0]["status"] == 499
+
+
+def test_others_are_answered_while_a_body_is_checked(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checking, answered = threading.Event(), threading.Event()
+    parse_request = requests.parse_request
+
+    def parse(*given: Any) -> Any:
+        checking.set()
+        assert answered.wait(timeout=20)
+        return parse_request(*given)
+
+    monkeypatch.setattr(requests, "parse_request", parse)
+    replies: list[httpx.Response] = []
+    asking = threading.Thread(target=lambda: replies.append(served.post(LONG | {"max_tokens": 2})))
+    asking.start()
+    try:
+        assert checking.wait(timeout=20)
+        assert httpx.get(f"{served.url}/health", timeout=10).status_code == 200
+    finally:
+        answered.set()
+        asking.join()
+    assert replies[0].status_code == 200
+
+
+def test_what_cannot_all_be_submitted_leaves_nothing(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside: set[str] = set()
+
+    def submit(request: Request, sink: object) -> None:
+        if inside:
+            raise RuntimeError("as no engine should")
+        inside.add(request.id)
+
+    monkeypatch.setattr(served.engine, "submit", submit)
+    monkeypatch.setattr(served.engine, "cancel", inside.remove)
+    loop = asyncio.new_event_loop()
+    two = [Request(id=name, prompt=(1,)) for name in "ab"]
+    with pytest.raises(RuntimeError):
+        Feed(served.engine, two, loop)
+    loop.close()
+    assert not inside
+
+
 def test_a_full_queue_is_429_and_nothing_of_it_stays(serve_apart: Callable[..., Any]) -> None:
     served = serve_apart(max_running=1, max_waiting=1)
     response = served.post(LONG | {"n": 3})
@@ -101,6 +179,26 @@ def test_a_stopped_engine_ends_streams_and_is_not_ready(serve_apart: Callable[..
     assert httpx.get(f"{served.url}/health").status_code == 200
 
 
+def test_a_stopped_engine_saves_nothing(
+    serve_apart: Callable[..., Any], checkpoint: Path, tmp_path: Path
+) -> None:
+    engine = serve_apart().engine
+    store = StateStore(tmp_path, 1_000_000)
+    keeper = Keeper(engine, store, lambda: identify(checkpoint, engine.numerics), 1000.0)
+    keeper.end("a", "", [1, 2, 3])
+    engine.close()
+
+    async def save() -> httpx.Response:
+        app = make_app(engine, "tiny", ServerConfig(), keeper)
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://naga") as client:
+            return await client.put("/v1/conversations/a")
+
+    response = asyncio.run(save())
+    keeper.close()
+    assert response.status_code == 503 and response.headers["retry-after"]
+
+
 def test_a_failing_request_ends_alone(served: Any) -> None:
     body = LONG | {"messages": [{"role": "user", "content": "9"}], "max_tokens": 5}
     response = served.post(body)
@@ -112,11 +210,29 @@ def test_a_failing_request_ends_alone(served: Any) -> None:
     assert served.post(LONG | {"max_tokens": 5}).status_code == 200
 
 
+def test_the_log_tells_a_failure_from_a_client_that_left(
+    served: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ends() -> list[list[str]]:
+        said = [r.getMessage() for r in caplog.records if r.name == "naga.server.stream"]
+        return [json.loads(line)["finish"] for line in said]
+
+    with caplog.at_level(logging.INFO, logger="naga.server.stream"):
+        failing = LONG | {"messages": [{"role": "user", "content": "9"}], "n": 2}
+        assert served.post(failing).status_code == 500
+        assert ends() == [["error", "dropped"]]
+        body = LONG | {"stream": True}
+        with httpx.stream("POST", f"{served.url}/v1/chat/completions", json=body) as response:
+            assert next(response.iter_lines())
+        assert soon(lambda: len(ends()) == 2)
+        assert ends()[1] == ["client left"]
+
+
 @contextmanager
 def started(checkpoint: Path) -> Iterator[subprocess.Popen[str]]:
     program = (
         "import sys; from pathlib import Path; from naga.config.serve import *;"
-        "from naga.server.app import serve;"
+        "from naga.server.process import serve;"
         "serve(Path(sys.argv[1]), EngineConfig(kv_tokens=16000), ServerConfig(port=0))"
     )
     with subprocess.Popen(

@@ -28,6 +28,7 @@ FIELDS = [
     ({"tools": [{"type": "function"}]}, "tools"),
     ({"logit_bias": {"5": 101}}, "logit_bias.5"),
     ({"logit_bias": {"a": 1}}, "logit_bias.a.[key]"),
+    ({"logit_bias": {"a" * 10_000: 1}}, None),
     ({"logit_bias": {"99999": 1}}, None),
     ({"top_logprobs": 3}, None),
     ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
@@ -73,6 +74,7 @@ FIELDS = [
     ({"temperature": True}, "temperature"),
     ({"top_p": 0}, "top_p"),
     ({"top_k": 0}, "top_k"),
+    ({"top_k": 2**80}, "top_k"),
     ({"seed": 2**63}, "seed"),
     ({"seed": 1.5}, "seed"),
     ({"stop": ""}, "stop[0]"),
@@ -81,6 +83,7 @@ FIELDS = [
     ({"n": 0}, "n"),
     ({"n": 9}, "n"),
     ({"stream": "yes"}, "stream"),
+    ({"prompt_cache_key": "a"}, "prompt_cache_key"),
     ({"stream_options": {"include_usage": True}}, None),
     ({"stream": True, "stream_options": {"x": 1}}, "stream_options.x"),
     ({"chat_template_kwargs": {"think": True}}, "chat_template_kwargs.think"),
@@ -94,6 +97,7 @@ def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
     error: dict[str, Any] = response.json()["error"]
     assert error.keys() == {"message", "type", "param", "code"}
     assert error["message"] and "\n" not in error["message"] and len(error["message"]) < 400
+    assert len(error["param"] or "") < 200
     assert "Traceback" not in response.text
     return error
 

@@ -17,7 +17,7 @@ import httpx
 TEXT = "The client shall pay each invoice within 30 days. " * 12
 PROGRAM = (
     "import sys; from pathlib import Path; from naga.config.serve import *;"
-    "from naga.server.app import serve;"
+    "from naga.server.process import serve;"
     "serve(Path(sys.argv[1]), EngineConfig(kv_tokens=16000),"
     " ServerConfig(port=0, state_idle_s=0.2))"
 )

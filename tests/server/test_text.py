@@ -59,6 +59,9 @@ def test_a_stream_joins_to_the_whole(client: openai.OpenAI, echo: bool) -> None:
         assert "".join(part.text for part in parts) == choice.text
         assert [part.finish_reason for part in parts][-1] == choice.finish_reason
     assert chunks[-1].usage == whole.usage and not chunks[-1].choices
+    timed = [chunk for chunk in chunks if "timings" in chunk.to_dict()]
+    assert timed == [chunks[-2]] and timed[0].choices[0].finish_reason
+    assert timed[0].to_dict()["timings"].keys() == whole.to_dict()["timings"].keys()
 
 
 def test_echo_puts_the_prompt_before_its_completion(client: openai.OpenAI) -> None:
@@ -95,6 +98,21 @@ def test_best_of_returns_the_likeliest(client: openai.OpenAI) -> None:
     assert best.usage.completion_tokens == 48
 
 
+def test_who_said_nothing_by_the_deadline_is_not_the_likeliest(checkpoint: Any) -> None:
+    tokenizer = Tokenizer.load(checkpoint)
+
+    def likelihood(*logprobs: float) -> float:
+        choice = TextChoice(tokenizer=tokenizer, lists=TokenLists(tokenizer))
+        for logprob in logprobs:
+            choice.add(Output(request_id="r", token=40, logprob=logprob, content="x"))
+        usage = Usage(prompt_tokens=1, completion_tokens=len(logprobs), reasoning_tokens=0)
+        choice.add(Output(request_id="r", finish_reason="deadline", usage=usage))
+        return choice.likelihood
+
+    assert likelihood(-3.0, -1.0) == -2.0
+    assert likelihood() < likelihood(-50.0)
+
+
 def test_stop_bias_and_structure_hold_here_too(client: openai.OpenAI) -> None:
     text = ask(client, extra_body={"structured_outputs": {"regex": "in [a-f]{3} days"}})
     assert text.choices[0].text.startswith("in ")
@@ -115,6 +133,7 @@ REFUSED = [
     ({"prompt": ["a"] * 33}, "prompt"),
     ({"prompt": None}, "prompt"),
     ({"prompt": "7" * 17_000}, "prompt"),
+    ({"top_k": 2**80}, "top_k"),
     ({"logprobs": 21}, "logprobs"),
     ({"logprobs": True}, "logprobs"),
     ({"best_of": 1, "n": 2}, None),
