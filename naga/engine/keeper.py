@@ -24,6 +24,8 @@ from naga.engine.store import StateStore
 # The last ones of a conversation: where its last message and its prompt end, and where the answer
 # does. The next turn leaves the path at one of them.
 SNAPSHOTS = 3
+# Conversations whose tokens are remembered; those that are saved go first.
+MOST = 1024
 logger = logging.getLogger(__name__)
 
 
@@ -62,6 +64,9 @@ class Keeper:
         with self._lock:
             if key in self._spoken:
                 return
+        # Who comes for the first time need not wait until others are saved.
+        if not self._store.has(key):
+            return
         with self._moving:
             try:
                 state = self._store.load(key, self._identity)
@@ -74,18 +79,20 @@ class Keeper:
 
     def end(self, name: str, tenant: str, tokens: Sequence[int]) -> None:
         """After a request: its prompt and what was answered."""
+        key = _key(name, tenant)
         with self._lock:
-            self._spoken[_key(name, tenant)] = _Spoken(tenant=tenant, tokens=tuple(tokens))
+            self._spoken.pop(key, None)
+            self._spoken[key] = _Spoken(tenant=tenant, tokens=tuple(tokens))
+            if len(self._spoken) > MOST:
+                saved = (key for key, spoken in self._spoken.items() if spoken.saved)
+                del self._spoken[next(saved, next(iter(self._spoken)))]
 
     def save(self, name: str, tenant: str) -> int | None:
         """Save a conversation now; how many of its tokens, None if nothing is known of it.
 
         StateError if it cannot be written; the former state is then as it was.
         """
-        key = _key(name, tenant)
-        with self._lock:
-            spoken = self._spoken.get(key)
-        return None if spoken is None else self._save(key, spoken)
+        return self._save(_key(name, tenant))
 
     def remove(self, name: str, tenant: str) -> None:
         """Forget what is on disk and what would be written there."""
@@ -112,26 +119,30 @@ class Keeper:
         now = time.monotonic()
         with self._lock:
             waiting = [
-                (key, spoken)
+                key
                 for key, spoken in self._spoken.items()
                 if not spoken.saved and now - spoken.at >= older_than
             ]
-        for key, spoken in waiting:
+        for key in waiting:
             try:
-                self._save(key, spoken)
+                self._save(key)
             except ConfigError as error:
-                # Not tried again before somebody speaks: the disk may be full for long.
-                spoken.saved = True
                 logger.warning("a conversation is not saved: %s", error)
 
-    def _save(self, key: str, spoken: _Spoken) -> int | None:
+    def _save(self, key: str) -> int | None:
         with self._moving:
+            with self._lock:
+                spoken = self._spoken.get(key)
+            if spoken is None:
+                # Never known, or just removed.
+                return None
+            # If it fails it is not tried again before somebody speaks: a disk may be full for long.
+            spoken.saved = True
             if self._engine.weights_version:
                 raise StateError("the weights were updated: the states are no checkpoint's")
             state = self._engine.export(spoken.tokens, spoken.tenant)
             if state is not None:
                 self._store.save(key, self._identity, _shortened(state))
-            spoken.saved = True
             return None if state is None else len(state.tokens)
 
 

@@ -63,8 +63,8 @@ class SamplingParams:
             raise ConfigError(f"temperature must be finite and at least 0, not {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise ConfigError(f"top_p must be above 0 and at most 1, not {self.top_p}")
-        if self.top_k is not None and self.top_k < 1:
-            raise ConfigError(f"top_k must be at least 1, not {self.top_k}")
+        if self.top_k is not None and not 1 <= self.top_k < 2**31:
+            raise ConfigError(f"top_k must be from 1 to {2**31 - 1}, not {self.top_k}")
         if not -(2**63) <= self.seed < 2**63:
             raise ConfigError(f"seed must be a 64-bit signed integer, not {self.seed}")
         if self.max_tokens < 1:

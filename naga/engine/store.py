@@ -69,14 +69,18 @@ class StateStore:
             write_state(path, identity, state, documents)
             self._shrink(keep=path)
 
+    def has(self, name: str) -> bool:
+        """Whether a state is kept under `name`, damaged ones included."""
+        return standing(self._path(name)).exists()
+
     def load(self, name: str, identity: Identity) -> SavedState | None:
         """The state kept under `name`, which is now the last one to go; None if there is none.
 
         StateError, with the reason, if it is damaged or of another model: it stays until removed.
         """
-        path = self._path(name)
-        if not standing(path).exists():
+        if not self.has(name):
             return None
+        path = self._path(name)
         state = read_state(path, identity)
         with self._naming():
             self._touch(path)

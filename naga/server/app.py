@@ -10,8 +10,9 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -31,6 +32,8 @@ from naga.server.stream import Feed, complete, events
 from naga.server.text import complete_text, text_events
 
 Json = dict[str, Any]
+Given = TypeVarTuple("Given")
+Result = TypeVar("Result")
 NO_KEEPER = "this server keeps no conversations (state_bytes is 0)"
 
 
@@ -68,6 +71,8 @@ class Service:
     ) -> None:
         self._engine = engine
         self._keeper = keeper
+        # Apart from the threads that read requests: a large state takes seconds to save.
+        self._keeping = ThreadPoolExecutor(max_workers=2, thread_name_prefix="naga-keeping")
         self._served = served_by(engine, model_name, config)
         self._started = int(time.time())
 
@@ -91,7 +96,7 @@ class Service:
         """What was said last under this name, onto the disk."""
         keeper = self._require_keeper()
         try:
-            saved = await asyncio.to_thread(keeper.save, name, tenant_of(http))
+            saved = await self._keep(keeper.save, name, tenant_of(http))
         except ConfigError as error:
             self._check_alive()
             raise ApiError(status=507, kind="server_error", message=str(error)) from None
@@ -102,7 +107,7 @@ class Service:
 
     async def remove(self, http: Request, name: str) -> Json:
         """From the disk."""
-        await asyncio.to_thread(self._require_keeper().remove, name, tenant_of(http))
+        await self._keep(self._require_keeper().remove, name, tenant_of(http))
         return {"name": name, "deleted": True}
 
     async def models(self) -> Json:
@@ -143,6 +148,9 @@ class Service:
             raise ApiError(status=404, message=NO_KEEPER)
         return self._keeper
 
+    async def _keep(self, call: Callable[[*Given], Result], *given: *Given) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._keeping, call, *given)
+
     async def _begin(self, call: Call[AnyRequest]) -> Callable[[Sequence[int]], None] | None:
         """What to call when a named conversation has gone on."""
         name, tenant = call.conversation, call.tenant
@@ -151,7 +159,7 @@ class Service:
         if (keeper := self._keeper) is None:
             message = f"prompt_cache_key: {NO_KEEPER}; remove it"
             raise ApiError(status=400, message=message, param="prompt_cache_key")
-        await asyncio.to_thread(keeper.begin, name, tenant, call.prompts[0])
+        await self._keep(keeper.begin, name, tenant, call.prompts[0])
         return partial(keeper.end, name, tenant)
 
     async def _submit(self, call: Call[AnyRequest]) -> Feed:

@@ -3,14 +3,14 @@
 import pytest
 from cli.running import Run, refused
 
-from naga.server import app
+from naga.server import process
 
 
 def test_settings_of_the_server_reach_the_config_they_belong_to(
     naga: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[tuple[object, ...]] = []
-    monkeypatch.setattr(app, "serve", lambda *given: taken.append(given))
+    monkeypatch.setattr(process, "serve", lambda *given: taken.append(given))
     settings = ("--set", "kv_tokens=128", "--set", "state_bytes=0")
     assert naga("serve", "folder", "--weights", "int8", *settings).code == 0
     ((path, engine, server),) = taken

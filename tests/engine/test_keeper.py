@@ -171,3 +171,44 @@ def test_many_threads_speak_and_save(engines: Callable[[], Engine], keepers: Ope
     for thread in threads:
         thread.join()
     assert found == alone
+
+
+def test_who_comes_first_does_not_wait_while_another_is_saved(
+    engines: Callable[[], Engine], keepers: OpenKeeper
+) -> None:
+    keeper = keepers(engines())
+    with keeper._moving:
+        beginning = threading.Thread(target=keeper.begin, args=("new", "t", PROMPT), daemon=True)
+        beginning.start()
+        beginning.join(20)
+        assert not beginning.is_alive()
+
+
+def test_what_is_removed_while_it_waits_to_be_saved_stays_away(
+    engines: Callable[[], Engine], keepers: OpenKeeper
+) -> None:
+    engine = engines()
+    keeper = keepers(engine)
+    speak(engine, keeper, asked())
+    with keeper._moving:
+        saving = threading.Thread(target=keeper._save_all, args=(0,), daemon=True)
+        saving.start()
+        # It has listed the conversation, or will find none; either way it comes after this.
+        time.sleep(0.05)
+        keeper._spoken.clear()
+    saving.join(20)
+    assert keeper._store.list() == ()
+
+
+def test_so_many_are_remembered_the_saved_ones_going_first(
+    engines: Callable[[], Engine], keepers: OpenKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("naga.engine.keeper.MOST", 2)
+    engine = engines()
+    keeper = keepers(engine)
+    for name in ("first", "second", "third"):
+        speak(engine, keeper, asked(), name)
+        if name == "second":
+            assert keeper.save("second", "t")
+    assert keeper.save("second", "t") is None
+    assert keeper.save("first", "t") and keeper.save("third", "t")
