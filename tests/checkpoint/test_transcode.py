@@ -1,4 +1,4 @@
-"""The same weights in another layout: no bit changes, there and back; what has no place is named."""
+"""The same weights in another layout, bit by bit; what has no place there is named."""
 
 import json
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoint import tiny
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from checkpoint import tiny
 from naga.checkpoint.config import read_layout, read_model_config
 from naga.checkpoint.convert import convert
 from naga.checkpoint.load import StoredModel, load_model
@@ -145,7 +145,7 @@ def test_what_the_target_cannot_express_is_named(
 def test_a_quantised_source_is_refused(tmp_path: Path) -> None:
     first = saved(tmp_path / "first", tiny.GRANITE_DENSE)
     convert(first, tmp_path / "int8", Quantisation(format="int8", group=64))
-    with pytest.raises(ConfigError, match="quantised .*name the checkpoint that it was converted"):
+    with pytest.raises(ConfigError, match=r"quantised .*name the checkpoint that it was converted"):
         transcode(tmp_path / "int8", tmp_path / "out", "granitemoehybrid")
     assert not (tmp_path / "out").exists()
 

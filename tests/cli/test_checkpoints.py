@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli.running import MODEL, PRESET, RECIPE, ROOT, Run, refused
+from cli.running import MODEL, NAGA_MINI, PRESET, RECIPE, ROOT, Run, refused
 
 from naga.config.load import parse_config
 from naga.config.model import ModelConfig
@@ -78,3 +78,51 @@ def test_convert_calibrates_on_a_text(naga: Run, checkpoint: Path, tmp_path: Pat
     message = refused(naga("convert", checkpoint, "--out", tmp_path / "c", *flags))
     assert "too few to calibrate on" in message
     assert not (tmp_path / "c").exists()
+
+
+def test_convert_writes_another_layout_and_back(
+    naga: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    there, back = tmp_path / "there", tmp_path / "back"
+    result = naga("convert", checkpoint, there, "--to", "naga")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"{there}: granitemoehybrid -> naga, ")
+    found = json.loads(
+        naga("convert", there, "--out", back, "--to", "granitemoehybrid", "--json").out
+    )
+    assert (found["source_layout"], found["layout"]) == ("naga", "granitemoehybrid")
+    for name in ("config.json", "tokenizer.json", "generation_config.json"):
+        assert json.loads((back / name).read_text()) == json.loads((checkpoint / name).read_text())
+    asked = ("the rent", "--raw", "--max-tokens=5", "--temperature=0")
+    answers = [naga("generate", path, *asked).out for path in (checkpoint, there, back)]
+    assert len({*answers}) == 1
+    message = refused(naga("convert", checkpoint, tmp_path / "x", "--to", "nemotron_h"))
+    assert "nemotron_h has no tied embeddings" in message
+
+
+def test_convert_prints_the_plan_of_an_engine(naga: Run) -> None:
+    result = naga("convert", NAGA_MINI, "--plan", "llama.cpp", "--memory", "2")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("naga bench convert-gguf ")
+    found = json.loads(naga("convert", NAGA_MINI, "--plan", "transformers", "--json").out)
+    assert found["shell"][0].startswith("transformers serve ")
+    assert found["numbers"]["context"] == 2048
+    assert "--widen" in refused(naga("convert", NAGA_MINI, "--plan", "vllm"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give one of --quantize, --to and --plan"),
+        (("--to", "naga", "--plan", "vllm"), "give one of --quantize, --to and --plan"),
+        (("--to", "naga"), "give the folder to write once"),
+        (("a", "--out", "b", "--to", "naga"), "give the folder to write once"),
+        (("a", "--to", "naga", "--group", "32"), "--group and --calibrate are for --quantize"),
+        (("a", "--quantize", "int8", "--widen"), "--widen is for --to"),
+        (("a", "--plan", "vllm"), "--plan writes nothing"),
+    ],
+)
+def test_convert_refuses_what_does_not_go_together(
+    naga: Run, arguments: tuple[str, ...], message: str
+) -> None:
+    assert message in refused(naga("convert", NAGA_MINI, *arguments))
