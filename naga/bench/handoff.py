@@ -343,8 +343,8 @@ def _compare(
     with Server(contender) as server:
         model = server.model()
         with counter("prompts", console, verb="asking", total=len(prompts)) as done:
-            for prompt in prompts:
-                theirs.append(ASK[engine](server, model, prompt, tokens))
+            for heard in ASK[engine](server, model, prompts, tokens):
+                theirs.append(heard)
                 done()
     found = [difference(index, *pair) for index, pair in enumerate(zip(ours, theirs, strict=True))]
     return Pair(
@@ -423,24 +423,32 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _ask_vllm(server: Server, model: str, prompt: tuple[int, ...], tokens: int) -> Heard:
+def _ask_vllm(
+    server: Server, model: str, prompts: Sequence[tuple[int, ...]], tokens: int
+) -> Iterator[Heard]:
+    """All at once, so that it batches them."""
     body = {
-        "model": model, "prompt": prompt, "max_tokens": tokens, "temperature": 0,
+        "model": model, "prompt": prompts, "max_tokens": tokens, "temperature": 0,
         "ignore_eos": True, "logprobs": TOP, "return_tokens_as_token_ids": True,
     }  # fmt: skip
-    return _heard(server, body, lambda text: int(text.removeprefix("token_id:")))
+    found = server.ask("/v1/completions", body)["choices"]
+    for choice in sorted(found, key=lambda choice: choice["index"]):
+        yield _heard(choice, lambda text: int(text.removeprefix("token_id:")))
 
 
-def _ask_llama_cpp(server: Server, model: str, prompt: tuple[int, ...], tokens: int) -> Heard:
-    body = {
-        "model": model, "prompt": " ".join(map(str, prompt)), "max_tokens": tokens,
-        "temperature": 0, "logprobs": TOP,
-    }  # fmt: skip
-    return _heard(server, body, int)
+def _ask_llama_cpp(
+    server: Server, model: str, prompts: Sequence[tuple[int, ...]], tokens: int
+) -> Iterator[Heard]:
+    for prompt in prompts:
+        body = {
+            "model": model, "prompt": " ".join(map(str, prompt)), "max_tokens": tokens,
+            "temperature": 0, "logprobs": TOP,
+        }  # fmt: skip
+        yield _heard(server.ask("/v1/completions", body)["choices"][0], int)
 
 
-def _heard(server: Server, body: dict[str, Any], token_of: Callable[[str], int]) -> Heard:
-    found = server.ask("/v1/completions", body)["choices"][0]["logprobs"]
+def _heard(choice: dict[str, Any], token_of: Callable[[str], int]) -> Heard:
+    found = choice["logprobs"]
     return Heard(
         tokens=tuple(map(token_of, found["tokens"])),
         logprobs=tuple(found["token_logprobs"]),

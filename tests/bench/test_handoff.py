@@ -172,12 +172,12 @@ class Recorded:
 
     def ask(self, path: str, body: dict[str, Any]) -> Any:
         self.asked = {"path": path, **body}
-        return {"choices": [{"logprobs": self._logprobs}]}
+        return {"choices": [{"index": 0, "logprobs": self._logprobs}]}
 
 
 @pytest.mark.parametrize(
     ("engine", "spelled", "prompt"),
-    [("vllm", "token_id:{}", (3, 4)), ("llama.cpp", "{} ", "3 4")],
+    [("vllm", "token_id:{}", [(3, 4)]), ("llama.cpp", "{} ", "3 4")],
 )
 def test_token_ids_are_read_as_each_engine_spells_them(
     engine: str, spelled: str, prompt: object
@@ -190,7 +190,7 @@ def test_token_ids_are_read_as_each_engine_spells_them(
             "top_logprobs": [{names[0]: -0.25}, {names[1]: -0.5, names[0]: -2.0}],
         }
     )
-    found = handoff.ASK[engine](server, "m", (3, 4), 2)  # type: ignore[arg-type]
+    (found,) = handoff.ASK[engine](server, "m", [(3, 4)], 2)  # type: ignore[arg-type]
     assert found.tokens == (12, 7)
     assert found.likely == ({12: -0.25}, {7: -0.5, 12: -2.0})
     assert server.asked["prompt"] == prompt and server.asked["temperature"] == 0
