@@ -1,10 +1,12 @@
 """llama-cpp-python's own OpenAI server, whose texts are token ids in decimals: `17 4 256`.
 
 Its completions take texts alone, and a GGUF file of naga's may have no tokenizer; so prompts and
-answers are exact. Run by the interpreter of the peer's environment, with the server's own arguments
-and a name for --hf_pretrained_model_name_or_path. Imports nothing of naga.
+answers are exact. No token ends an answer. Run by the interpreter of the peer's environment, with
+the server's own arguments and a name for --hf_pretrained_model_name_or_path. Imports nothing of
+naga.
 """
 
+from llama_cpp import llama_cpp as library
 from llama_cpp import llama_tokenizer
 from llama_cpp.server.__main__ import main
 
@@ -23,6 +25,11 @@ def _ids_alone(cls: type, pretrained_model_name_or_path: str) -> IdTokenizer:
     return IdTokenizer()
 
 
+def _ends_nothing(vocabulary: object, token: int) -> bool:
+    return False
+
+
 if __name__ == "__main__":
+    library.llama_vocab_is_eog = _ends_nothing
     llama_tokenizer.LlamaHFTokenizer.from_pretrained = classmethod(_ids_alone)
     main()
