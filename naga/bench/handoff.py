@@ -442,7 +442,7 @@ def _ask_llama_cpp(
     for prompt in prompts:
         body = {
             "model": model, "prompt": " ".join(map(str, prompt)), "max_tokens": tokens,
-            "temperature": 0, "logprobs": TOP,
+            "temperature": 0, "logprobs": TOP, "repeat_penalty": 1.0,
         }  # fmt: skip
         yield _heard(server.ask("/v1/completions", body)["choices"][0], int)
 
