@@ -15,8 +15,9 @@ from typing import Any
 
 from naga.checkpoint.fields import INERT, Fields
 from naga.checkpoint.layout import Form, Layout, Weight, describe_layer
+from naga.checkpoint.rope import read_rope, rope_refusals, write_rope
 from naga.config.load import parse_config
-from naga.config.model import AttentionConfig, ModelConfig, RopeConfig
+from naga.config.model import AttentionConfig, ModelConfig
 
 NAME = "granitemoehybrid"
 LETTERS = {"mamba": "M", "linear_attention": "M", "attention": "*", "full_attention": "*"}
@@ -89,6 +90,10 @@ def refusals(config: ModelConfig) -> Iterator[str]:
             yield f"{layer}: {NAME} has no {config.moe.router} router"
         if config.moe.shared_dim is None:
             yield f"{layer}: {NAME} has no experts without a shared one (shared_dim)"
+        if config.moe.weigh != "chosen":
+            yield f"{layer}: {NAME} has no weigh = {config.moe.weigh!r}"
+        if config.moe.latent_dim is not None:
+            yield f"{layer}: {NAME} has no latent_dim"
 
 
 def _pattern_refusals(layers: str) -> Iterator[str]:
@@ -105,18 +110,22 @@ def _attention_refusals(config: ModelConfig, attention: AttentionConfig) -> Iter
     layer = describe_layer(config, "*")
     if attention.qk_norm:
         yield f"{layer}: {NAME} has no qk_norm"
+    if attention.rope is not None:
+        yield from rope_refusals(NAME, config, attention)
 
 
 def read(fields: Fields) -> ModelConfig:
     mixers, hidden = _read_mixers(fields), fields.integer("hidden_size")
     num_experts = fields.integer("num_local_experts", 8)
     # Keys of kinds of layer that a model lacks are there all the same: read, then dropped.
-    attention, mamba = _read_attention(fields, hidden), _read_mamba(fields, hidden)
+    max_positions = fields.integer("max_position_embeddings")
+    attention = _read_attention(fields, hidden, max_positions)
+    mamba = _read_mamba(fields, hidden)
     data = {
         "pattern": "".join(mixer + ("E" if num_experts else "-") for mixer in mixers),
         "vocab_size": fields.integer("vocab_size"),
         "hidden_dim": hidden,
-        "max_positions": fields.integer("max_position_embeddings"),
+        "max_positions": max_positions,
         "norm_eps": fields.number("rms_norm_eps", 1e-6),
         "tie_embeddings": fields.flag("tie_word_embeddings", False),
         "embedding_multiplier": fields.number("embedding_multiplier", 1.0),
@@ -139,7 +148,8 @@ def read(fields: Fields) -> ModelConfig:
 
 def _read_mixers(fields: Fields) -> str:
     fields.alias("layers_block_type", "layer_types")
-    num_layers, kinds = fields.integer("num_hidden_layers"), fields.strings("layer_types")
+    num_layers = fields.num_layers()
+    kinds = fields.strings("layer_types", ["mamba"] * num_layers)
     for index, kind in enumerate(kinds):
         if kind not in LETTERS:
             fields.fail(f"layer_types: layer {index} is {kind!r}; {NAME} has mamba and attention")
@@ -150,7 +160,7 @@ def _read_mixers(fields: Fields) -> str:
     return "".join(LETTERS[kind] for kind in kinds)
 
 
-def _read_attention(fields: Fields, hidden: int) -> dict[str, Any]:
+def _read_attention(fields: Fields, hidden: int, max_positions: int) -> dict[str, Any]:
     heads = fields.integer("num_attention_heads", 32)
     head_dim = fields.integer("head_dim", hidden // max(heads, 1))
     scale = fields.number("attention_multiplier", 1.0)
@@ -159,22 +169,18 @@ def _read_attention(fields: Fields, hidden: int) -> dict[str, Any]:
         "num_kv_heads": fields.integer("num_key_value_heads", heads),
         "head_dim": head_dim,
         "scale": None if head_dim > 0 and scale == head_dim**-0.5 else scale,
-        "rope": _read_rope(fields),
+        "rope": _read_rope(fields, head_dim, max_positions),
     }
 
 
-def _read_rope(fields: Fields) -> dict[str, Any] | None:
+def _read_rope(fields: Fields, head_dim: int, max_positions: int) -> dict[str, Any] | None:
     kind = fields.text("position_embedding_type", "nope")
     if kind not in ("rope", "nope"):
         fields.fail(f"position_embedding_type = {kind!r} is not supported; only rope and nope are")
     if kind == "nope":
         fields.ignore("rope_theta", "rope_parameters", "rope_scaling")
         return None
-    fields.lift("rope_parameters")
-    fields.demand("rope_type", "default")
-    fields.demand("partial_rotary_factor", 1.0)
-    fields.demand("rope_scaling")
-    return {"theta": fields.number("rope_theta", 10_000.0)}
+    return read_rope(fields, head_dim, max_positions)
 
 
 def _read_mamba(fields: Fields, hidden: int) -> dict[str, Any]:
@@ -241,8 +247,7 @@ def _write_attention(config: ModelConfig) -> dict[str, Any]:
     rope = attention.rope
     position: dict[str, Any] = {"position_embedding_type": "nope"}
     if rope is not None:
-        theta = _folded_theta(rope, attention.head_dim)
-        position = {"position_embedding_type": "rope", "rope_theta": theta}
+        position = {"position_embedding_type": "rope", **write_rope(rope, attention.rotary_dim)}
     usual = attention.num_heads * attention.head_dim == config.hidden_dim
     return {
         # Only where it has to be said: not every reader of this layout asks for it.
@@ -253,13 +258,6 @@ def _write_attention(config: ModelConfig) -> dict[str, Any]:
         "attention_bias": False,
         **position,
     }
-
-
-def _folded_theta(rope: RopeConfig, head_dim: int) -> float:
-    """NTK-aware scaling is a larger base and nothing else, so it needs no key of its own."""
-    if rope.ntk_alpha == 1.0:
-        return rope.theta
-    return float(rope.theta * rope.ntk_alpha ** (head_dim / (head_dim - 2)))
 
 
 def _write_mamba(config: ModelConfig) -> dict[str, Any]:

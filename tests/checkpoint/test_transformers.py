@@ -92,6 +92,12 @@ EXPRESSIBLE = {name: config for name, config in tiny.EVERY.items() if name != "n
         tiny.GRANITE_MOE, attention=AttentionConfig(num_heads=4, num_kv_heads=2, head_dim=16)
     ),
     "granitemoehybrid-no-attention": tiny.BASE,
+    "llama-no-scaling": tiny.vary(
+        tiny.GRANITE_DENSE,
+        pattern="*-*-",
+        mamba=None,
+        attention=AttentionConfig(num_heads=4, num_kv_heads=2, head_dim=8, rope=RopeConfig()),
+    ),
     "granitemoehybrid-no-mamba": tiny.vary(
         tiny.GRANITE_DENSE, pattern="*-*-", mamba=None, attention=tiny.ATTENTION
     ),

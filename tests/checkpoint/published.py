@@ -1,0 +1,108 @@
+"""config.json files as their makers publish them, and the totals they publish."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    config: dict[str, Any]
+    """Every key that is in the file."""
+    total: float
+    """Parameters."""
+    within: float
+    """As far as the published figure may be from the exact one: half of its last digit."""
+    layers: tuple[int, int, int, int]
+    """Of kinds M, *, -, E."""
+    source: str
+
+
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"], "attention_bias": False, "attention_dropout": 0.0,
+    "bos_token_id": 128000, "eos_token_id": 128001, "hidden_act": "silu",
+    "initializer_range": 0.02, "max_position_embeddings": 131072, "mlp_bias": False,
+    "model_type": "llama", "num_attention_heads": 32, "num_key_value_heads": 8,
+    "pretraining_tp": 1, "rms_norm_eps": 1e-05, "rope_theta": 500000.0,
+    "torch_dtype": "bfloat16", "transformers_version": "4.45.0.dev0", "use_cache": True,
+    "vocab_size": 128256,
+}  # fmt: skip
+
+
+def llama3(factor: float) -> dict[str, Any]:
+    return {
+        "factor": factor, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+        "original_max_position_embeddings": 8192, "rope_type": "llama3",
+    }  # fmt: skip
+
+
+QWEN3 = {
+    "architectures": ["Qwen3ForCausalLM"], "attention_bias": False, "attention_dropout": 0.0,
+    "bos_token_id": 151643, "eos_token_id": 151645, "head_dim": 128, "hidden_act": "silu",
+    "initializer_range": 0.02, "max_position_embeddings": 40960, "model_type": "qwen3",
+    "num_key_value_heads": 8, "rms_norm_eps": 1e-06, "rope_scaling": None, "rope_theta": 1000000,
+    "sliding_window": None, "torch_dtype": "bfloat16", "transformers_version": "4.51.0",
+    "use_cache": True, "use_sliding_window": False, "vocab_size": 151936,
+}  # fmt: skip
+QWEN3_MOE = QWEN3 | {
+    "architectures": ["Qwen3MoeForCausalLM"], "decoder_sparse_step": 1, "mlp_only_layers": [],
+    "model_type": "qwen3_moe", "norm_topk_prob": True, "num_experts": 128,
+    "num_experts_per_tok": 8, "num_key_value_heads": 4, "output_router_logits": False,
+    "router_aux_loss_coef": 0.001, "tie_word_embeddings": False,
+}  # fmt: skip
+
+PUBLISHED = {
+    "llama-2-7b": Published(
+        config={
+            "architectures": ["LlamaForCausalLM"], "bos_token_id": 1, "eos_token_id": 2,
+            "hidden_act": "silu", "hidden_size": 4096, "initializer_range": 0.02,
+            "intermediate_size": 11008, "max_position_embeddings": 4096, "model_type": "llama",
+            "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 32,
+            "pretraining_tp": 1, "rms_norm_eps": 1e-05, "rope_scaling": None,
+            "tie_word_embeddings": False, "torch_dtype": "float16", "use_cache": True,
+            "transformers_version": "4.31.0.dev0", "vocab_size": 32000,
+        },
+        total=6.74e9, within=0.005e9, layers=(0, 32, 32, 0), source="model card: 6.74B",
+    ),
+    "llama-3.1-8b": Published(
+        config=LLAMA | {
+            "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+            "rope_scaling": llama3(8.0), "tie_word_embeddings": False,
+        },
+        total=8.03e9, within=0.005e9, layers=(0, 32, 32, 0), source="model card: 8.03B",
+    ),
+    "llama-3.2-1b": Published(
+        config=LLAMA | {
+            "head_dim": 64, "hidden_size": 2048, "intermediate_size": 8192,
+            "num_hidden_layers": 16, "rope_scaling": llama3(32.0), "tie_word_embeddings": True,
+        },
+        total=1.24e9, within=0.006e9, layers=(0, 16, 16, 0), source="model card: 1.23B",
+    ),
+    "qwen3-0.6b": Published(
+        config=QWEN3 | {
+            "hidden_size": 1024, "intermediate_size": 3072, "max_window_layers": 28,
+            "num_attention_heads": 16, "num_hidden_layers": 28, "tie_word_embeddings": True,
+        },
+        total=0.6e9, within=0.05e9, layers=(0, 28, 28, 0), source="model card: 0.6B",
+    ),
+    "qwen3-8b": Published(
+        config=QWEN3 | {
+            "hidden_size": 4096, "intermediate_size": 12288, "max_window_layers": 36,
+            "num_attention_heads": 32, "num_hidden_layers": 36, "tie_word_embeddings": False,
+        },
+        total=8.2e9, within=0.05e9, layers=(0, 36, 36, 0), source="model card: 8.2B",
+    ),
+    "qwen3-30b-a3b": Published(
+        config=QWEN3_MOE | {
+            "hidden_size": 2048, "intermediate_size": 6144, "max_window_layers": 48,
+            "moe_intermediate_size": 768, "num_attention_heads": 32, "num_hidden_layers": 48,
+        },
+        total=30.5e9, within=0.05e9, layers=(0, 48, 0, 48), source="model card: 30.5B",
+    ),
+    "qwen3-235b-a22b": Published(
+        config=QWEN3_MOE | {
+            "hidden_size": 4096, "intermediate_size": 12288, "max_window_layers": 94,
+            "moe_intermediate_size": 1536, "num_attention_heads": 64, "num_hidden_layers": 94,
+        },
+        total=235e9, within=0.5e9, layers=(0, 94, 0, 94), source="model card: 235B",
+    ),
+}  # fmt: skip

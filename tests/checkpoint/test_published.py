@@ -1,0 +1,221 @@
+"""config.json files that makers publish: every key is known, and the sizes are those published."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from checkpoint import tiny
+from checkpoint.published import PUBLISHED, Published
+from naga.checkpoint.config import choose_layout, layout_for, read_model_config
+from naga.checkpoint.load import memory_shapes, meta_model
+from naga.config.base import ConfigError
+from naga.config.model import MlpConfig, ModelConfig, RopeConfig
+from naga.model.account import account
+
+every = pytest.mark.parametrize("published", PUBLISHED.values(), ids=PUBLISHED.keys())
+
+
+def read_back(folder: Path, data: dict[str, Any]) -> ModelConfig:
+    (folder / "config.json").write_text(json.dumps(data), encoding="utf-8")
+    return read_model_config(folder)
+
+
+def num_parameters(config: ModelConfig) -> int:
+    return sum(torch.Size(shape).numel() for shape in memory_shapes(meta_model(config)).values())
+
+
+@every
+def test_the_total_is_the_published_one(published: Published, tmp_path: Path) -> None:
+    config = read_back(tmp_path, published.config)
+    assert tuple(config.count(letter) for letter in "M*-E") == published.layers
+    found = num_parameters(config)
+    assert found == account(config).parameters
+    assert abs(found - published.total) <= published.within, found
+
+
+@every
+def test_transformers_counts_the_same(published: Published, tmp_path: Path) -> None:
+    config = read_back(tmp_path, published.config)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**published.config))
+    buffers = sum(tensor.numel() for key, tensor in model.named_buffers() if key.endswith("bias"))
+    assert sum(t.numel() for t in model.parameters()) + buffers == num_parameters(config)
+
+
+@every
+def test_what_is_written_is_read_back_equal(published: Published, tmp_path: Path) -> None:
+    config = read_back(tmp_path, published.config)
+    layout = layout_for(config, published.config["model_type"])
+    assert read_back(tmp_path, layout.write(config)) == config
+
+
+@every
+def test_any_value_is_read_or_refused_in_one_line(published: Published, tmp_path: Path) -> None:
+    data = shrunk(published.config)
+    for key in data:
+        for value in (0, -1, 3, 2**60, 10**400, 1.5, "x", "", [], [0, "x"], {}, {"a": None}, True):
+            try:
+                config = read_back(tmp_path, data | {key: value})
+            except ConfigError as error:
+                assert "\n" not in str(error)
+            else:
+                assert config.layers
+
+
+def shrunk(config: dict[str, Any]) -> dict[str, Any]:
+    """Of few layers: reading is then quick."""
+    return config | {"num_hidden_layers": 2}
+
+
+REFUSED = [
+    ("llama-2-7b", {"attention_bias": True}, "attention_bias = true is not supported"),
+    ("llama-2-7b", {"mlp_bias": True}, "mlp_bias = true is not supported"),
+    ("llama-2-7b", {"hidden_act": "gelu"}, 'hidden_act = "gelu" is not supported'),
+    ("llama-2-7b", {"partial_rotary_factor": 0.5}, "partial_rotary_factor = 0.5 is not supported"),
+    (
+        "llama-2-7b",
+        {"rope_scaling": {"type": "linear", "factor": 2.0}},
+        "rope_type = 'linear' is not supported; only default and llama3 are",
+    ),
+    (
+        "llama-3.1-8b",
+        {"rope_scaling": {"rope_type": "llama3", "factor": 8.0, "high_freq_factor": 4.0}},
+        "missing key 'low_freq_factor'",
+    ),
+    (
+        "qwen3-8b",
+        {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}},
+        "rope_type = 'yarn' is not supported",
+    ),
+    ("qwen3-8b", {"use_sliding_window": True}, "use_sliding_window = true is not supported"),
+    ("qwen3-8b", {"attention_bias": True}, "attention_bias = true is not supported"),
+    (
+        "qwen3-8b",
+        {"layer_types": ["full_attention"] * 35 + ["sliding_attention"]},
+        "layer 35 is 'sliding_attention'; only full_attention is supported",
+    ),
+    ("qwen3-8b", {"layer_types": ["full_attention"]}, "num_hidden_layers is 36, layer_types has 1"),
+    ("qwen3-30b-a3b", {"decoder_sparse_step": 0}, "decoder_sparse_step must be at least 1, not 0"),
+    ("qwen3-30b-a3b", {"mlp_only_layers": [48]}, "mlp_only_layers: there is no layer 48 among 48"),
+    ("qwen3-30b-a3b", {"mlp_only_layers": [1.5]}, "mlp_only_layers must be a list of whole"),
+    ("qwen3-30b-a3b", {"num_local_experts": 64}, "num_local_experts and num_experts differ"),
+    ("qwen3-30b-a3b", {"moe_jitter": 0.1}, "unknown: moe_jitter"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "message"), REFUSED)
+def test_what_would_be_misread_is_refused(
+    name: str, changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_back(tmp_path, PUBLISHED[name].config | changes)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(tmp_path / "config.json"))
+    assert "\n" not in str(caught.value)
+
+
+def test_layers_of_qwen3_moe_with_and_without_experts(tmp_path: Path) -> None:
+    data = PUBLISHED["qwen3-30b-a3b"].config | {"num_hidden_layers": 6}
+    for changes, layers in (
+        ({}, "*E*E*E*E*E*E"),
+        ({"decoder_sparse_step": 2}, "*-*E*-*E*-*E"),
+        ({"decoder_sparse_step": 3, "mlp_only_layers": [2, 4]}, "*-*-*-*-*-*E"),
+        ({"mlp_only_layers": [0, 5]}, "*-*E*E*E*E*-"),
+        ({"num_experts": 0}, "*-*-*-*-*-*-"),
+    ):
+        assert read_back(tmp_path, data | changes).layers == layers
+
+
+def test_rope_is_read_old_and_new(tmp_path: Path) -> None:
+    old = PUBLISHED["llama-3.1-8b"].config
+    kept = {key: value for key, value in old.items() if key not in ("rope_theta", "rope_scaling")}
+    new = kept | {"rope_parameters": {**old["rope_scaling"], "rope_theta": old["rope_theta"]}}
+    assert read_back(tmp_path, new) == read_back(tmp_path, old)
+    scaling = {key: value for key, value in old["rope_scaling"].items() if key != "rope_type"}
+    older = old | {"rope_scaling": {**scaling, "type": "llama3"}}
+    assert read_back(tmp_path, older) == read_back(tmp_path, old)
+
+
+@every
+def test_the_chosen_layout_is_the_one_it_came_in(published: Published, tmp_path: Path) -> None:
+    config = read_back(tmp_path, published.config)
+    assert choose_layout(config) == published.config["model_type"]
+
+
+UNSAYABLE = [
+    ("llama", tiny.BASE, {}, "layer 0: llama has no M here; layers are pairs of *, -"),
+    ("llama", tiny.LLAMA, {"pattern": "*-*"}, "layer 2: llama has no last layer without a -"),
+    ("llama", tiny.QWEN3, {}, "layer 0 (attention): llama has no qk_norm"),
+    ("llama", tiny.LLAMA, {"attention": tiny.ATTENTION}, "llama has no attention without rope"),
+    ("llama", tiny.LLAMA, {"logits_divisor": 3.0}, "llama has no logits_divisor (3)"),
+    ("llama", tiny.LLAMA, {"embedding_multiplier": 2.0}, "llama has no embedding_multiplier (2)"),
+    ("llama", tiny.LLAMA, {"residual_multiplier": 0.5}, "llama has no residual_multiplier (0.5)"),
+    (
+        "llama",
+        tiny.LLAMA,
+        {"mlp": MlpConfig(inner_dim=8, activation="relu2")},
+        "layer 1 (MLP): llama has no relu2 activation",
+    ),
+    ("llama", tiny.QWEN3_MOE, {}, "layer 3: llama has no E here"),
+    ("qwen3", tiny.LLAMA, {}, "layer 0 (attention): qwen3 has no attention without qk_norm"),
+    ("qwen3", tiny.QWEN3_MOE, {}, "layer 3: qwen3 has no E here; layers are pairs of *, -"),
+    ("qwen3_moe", tiny.QWEN3, {}, "qwen3_moe has no model without experts"),
+    (
+        "qwen3_moe",
+        tiny.QWEN3_MOE,
+        {"moe": tiny.SIGMOID_MOE},
+        "layer 3 (mixture of experts): qwen3_moe has no relu2 activation",
+    ),
+    ("granitemoehybrid", tiny.QWEN3_MOE, {}, "granitemoehybrid has no mix of - and E"),
+]
+CHANGED_ATTENTION = [
+    ("llama", tiny.LLAMA, {"scale": 0.5}, "llama has no scale (0.5) other than head_dim ** -0.5"),
+    ("llama", tiny.LLAMA, {"num_heads": 6}, "llama has no num_heads (6) that does not divide"),
+    (
+        "llama",
+        tiny.LLAMA,
+        {"rope": RopeConfig(rotary_dim=4).model_dump()},
+        "layer 0 (attention): llama has no rope of 4 of 12 dims, but of 1 of them",
+    ),
+    ("qwen3", tiny.QWEN3, {"qk_norm_place": "after_rotation"}, "no qk_norm after the rotation"),
+]
+CHANGED_MOE = [
+    ("qwen3_moe", tiny.QWEN3_MOE, {"shared_dim": 8}, "qwen3_moe has no shared expert"),
+    ("qwen3_moe", tiny.QWEN3_MOE, {"latent_dim": 8}, "qwen3_moe has no latent_dim"),
+    (
+        "qwen3_moe",
+        tiny.QWEN3_MOE,
+        {"router": "sigmoid", "weigh": "chosen"},
+        "qwen3_moe has no sigmoid router",
+    ),
+    ("granitemoehybrid", tiny.GRANITE_MOE, {"weigh": "all"}, "granitemoehybrid has no weigh"),
+    ("granitemoehybrid", tiny.GRANITE_MOE, {"latent_dim": 8}, "granitemoehybrid has no latent_dim"),
+]
+
+
+def within(section: str, config: ModelConfig, changes: dict[str, Any]) -> dict[str, Any]:
+    return {section: config.model_dump()[section] | changes}
+
+
+@pytest.mark.parametrize(
+    ("layout", "config", "changes", "message"),
+    [
+        *UNSAYABLE,
+        *(
+            (name, config, within("attention", config, x), m)
+            for name, config, x, m in CHANGED_ATTENTION
+        ),
+        *((name, config, within("moe", config, x), m) for name, config, x, m in CHANGED_MOE),
+    ],
+)
+def test_what_a_layout_cannot_say_is_named(
+    layout: str, config: ModelConfig, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        layout_for(tiny.vary(config, **changes), layout)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
