@@ -3,7 +3,15 @@
 from pathlib import Path
 from typing import Literal
 
-from naga.checkpoint import granitemoehybrid, llama, nemotron_h, qwen3, qwen3_moe
+from naga.checkpoint import (
+    bamba,
+    granitemoehybrid,
+    llama,
+    mamba2,
+    nemotron_h,
+    qwen3,
+    qwen3_moe,
+)
 from naga.checkpoint import naga as naga_layout
 from naga.checkpoint.fields import Fields, read_json
 from naga.checkpoint.layout import Layout
@@ -21,7 +29,9 @@ MAX_PARAMETERS = 10**15
 LAYOUTS = (
     llama.LAYOUT,
     granitemoehybrid.LAYOUT,
+    mamba2.LAYOUT,
     nemotron_h.LAYOUT,
+    bamba.LAYOUT,
     qwen3.LAYOUT,
     qwen3_moe.LAYOUT,
     naga_layout.LAYOUT,

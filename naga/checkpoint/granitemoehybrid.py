@@ -75,11 +75,7 @@ def refusals(config: ModelConfig) -> Iterator[str]:
     yield from _pattern_refusals(config.layers)
     if config.attention is not None:
         yield from _attention_refusals(config, config.attention)
-    if config.mamba is not None and config.mamba.inner_dim % config.hidden_dim:
-        yield (
-            f"{describe_layer(config, 'M')}: {NAME} has no num_heads * head_dim "
-            f"({config.mamba.inner_dim}) that is not a multiple of hidden_dim ({config.hidden_dim})"
-        )
+    yield from mamba_refusals(NAME, config)
     if config.mlp is not None and config.mlp.activation != "swiglu":
         yield f"{describe_layer(config, '-')}: {NAME} has no {config.mlp.activation} activation"
     if config.moe is not None:
@@ -106,6 +102,15 @@ def _pattern_refusals(layers: str) -> Iterator[str]:
         yield f"layer {len(layers) - 1}: {NAME} has no last layer without a - or E after it"
 
 
+def mamba_refusals(name: str, config: ModelConfig) -> Iterator[str]:
+    """Of layouts that have mamba_expand."""
+    if config.mamba is not None and config.mamba.inner_dim % config.hidden_dim:
+        yield (
+            f"{describe_layer(config, 'M')}: {name} has no num_heads * head_dim "
+            f"({config.mamba.inner_dim}) that is not a multiple of hidden_dim ({config.hidden_dim})"
+        )
+
+
 def _attention_refusals(config: ModelConfig, attention: AttentionConfig) -> Iterator[str]:
     layer = describe_layer(config, "*")
     if attention.qk_norm:
@@ -120,7 +125,7 @@ def read(fields: Fields) -> ModelConfig:
     # Keys of kinds of layer that a model lacks are there all the same: read, then dropped.
     max_positions = fields.integer("max_position_embeddings")
     attention = _read_attention(fields, hidden, max_positions)
-    mamba = _read_mamba(fields, hidden)
+    mamba = read_mamba(fields, hidden)
     data = {
         "pattern": "".join(mixer + ("E" if num_experts else "-") for mixer in mixers),
         "vocab_size": fields.integer("vocab_size"),
@@ -139,8 +144,6 @@ def read(fields: Fields) -> ModelConfig:
     fields.demand("hidden_act", "silu")
     fields.demand("normalization_function", "rmsnorm")
     fields.demand("attention_bias", False)
-    fields.demand("mamba_conv_bias", True)
-    fields.demand("mamba_proj_bias", False)
     fields.ignore(*INERT, "init_method")
     fields.finish()
     return parse_config(ModelConfig, data, fields.source)
@@ -183,13 +186,16 @@ def _read_rope(fields: Fields, head_dim: int, max_positions: int) -> dict[str, A
     return read_rope(fields, head_dim, max_positions)
 
 
-def _read_mamba(fields: Fields, hidden: int) -> dict[str, Any]:
+def read_mamba(fields: Fields, hidden: int) -> dict[str, Any]:
+    """The mamba_* keys, which bamba has too."""
     heads = fields.integer("mamba_n_heads", 128)
     inner = fields.integer("mamba_expand", 2) * hidden
     head_dim = inner // max(heads, 1)
     if heads * head_dim != inner:
         fields.fail(f"contradictory: mamba_expand * hidden_size is {inner}, mamba_n_heads {heads}")
     fields.demand("mamba_d_head", "auto", head_dim)
+    fields.demand("mamba_conv_bias", True)
+    fields.demand("mamba_proj_bias", False)
     return {
         "num_heads": heads,
         "head_dim": head_dim,
@@ -235,7 +241,7 @@ def write(config: ModelConfig) -> dict[str, Any]:
         "initializer_range": config.init_std,
         "hidden_act": "silu",
         **_write_attention(config),
-        **_write_mamba(config),
+        **write_mamba(config),
         **_write_feed_forward(config),
     }
 
@@ -260,7 +266,7 @@ def _write_attention(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def _write_mamba(config: ModelConfig) -> dict[str, Any]:
+def write_mamba(config: ModelConfig) -> dict[str, Any]:
     mamba = config.mamba
     if mamba is None:  # transformers checks these against hidden_size all the same
         return {"mamba_n_heads": 1, "mamba_expand": 1}

@@ -11,11 +11,13 @@ from naga.checkpoint import pairs
 from naga.checkpoint.fields import INERT, Fields
 from naga.checkpoint.layout import Layout, Weight, describe_layer
 from naga.checkpoint.rope import read_rope, rope_refusals, write_rope
+from naga.checkpoint.unsaid import ATTENTION, MLP, unsaid
 from naga.config.load import parse_config
 from naga.config.model import AttentionConfig, ModelConfig
 
 NAME = "llama"
 TABLES = {"*": pairs.ATTENTION, "-": pairs.MLP}
+SAID = {"attention": ATTENTION | {"rope", "scale"}, "mlp": MLP}
 
 
 def weights(config: ModelConfig) -> tuple[Weight, ...]:
@@ -24,8 +26,7 @@ def weights(config: ModelConfig) -> tuple[Weight, ...]:
 
 def refusals(config: ModelConfig) -> Iterator[str]:
     yield from pairs.pattern_refusals(NAME, config.layers, "*", "-")
-    yield from pairs.multiplier_refusals(NAME, config)
-    yield from pairs.activation_refusals(NAME, config)
+    yield from unsaid(NAME, config, SAID)
     if config.attention is not None:
         yield from _attention_refusals(config, config.attention)
 
@@ -34,8 +35,6 @@ def _attention_refusals(config: ModelConfig, attention: AttentionConfig) -> Iter
     layer = describe_layer(config, "*")
     yield from rope_refusals(NAME, config, attention)
     yield from pairs.scale_refusals(NAME, config, attention)
-    if attention.qk_norm:
-        yield f"{layer}: {NAME} has no qk_norm"
     if config.hidden_dim % attention.num_heads:  # transformers insists, though head_dim is given
         yield (
             f"{layer}: {NAME} has no num_heads ({attention.num_heads}) that does not divide "

@@ -57,14 +57,6 @@ def pattern_refusals(name: str, layers: str, mixers: str, feeds: str) -> Iterato
         yield f"layer {len(layers) - 1}: {name} has no last layer without a {second} after it"
 
 
-def multiplier_refusals(name: str, config: ModelConfig) -> Iterator[str]:
-    """Of factors that most layouts do not know."""
-    for key in ("embedding_multiplier", "residual_multiplier", "logits_divisor"):
-        value = config.model_dump()[key]
-        if value != 1.0:
-            yield f"{name} has no {key} ({value:g})"
-
-
 def scale_refusals(name: str, config: ModelConfig, attention: AttentionConfig) -> Iterator[str]:
     """Of another factor on q·k than the usual one."""
     if attention.softmax_scale != attention.head_dim**-0.5:
@@ -72,10 +64,3 @@ def scale_refusals(name: str, config: ModelConfig, attention: AttentionConfig) -
             f"{describe_layer(config, '*')}: {name} has no scale ({attention.scale:g}) other than "
             "head_dim ** -0.5"
         )
-
-
-def activation_refusals(name: str, config: ModelConfig) -> Iterator[str]:
-    """Of a feed-forward without a gate."""
-    for letter, section in (("-", config.mlp), ("E", config.moe)):
-        if section is not None and section.activation != "swiglu":
-            yield f"{describe_layer(config, letter)}: {name} has no {section.activation} activation"

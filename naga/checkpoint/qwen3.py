@@ -5,18 +5,20 @@ before the rotation; head_dim is independent of the rest. Sliding windows are re
 used. What qwen3_moe shares is here too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from naga.checkpoint import pairs
 from naga.checkpoint.fields import INERT, Fields
 from naga.checkpoint.layout import Layout, Weight, describe_layer
 from naga.checkpoint.rope import read_rope, rope_refusals, write_rope
+from naga.checkpoint.unsaid import ATTENTION, MLP, unsaid
 from naga.config.load import parse_config
 from naga.config.model import AttentionConfig, ModelConfig
 
 NAME = "qwen3"
 TABLES = {"*": (*pairs.ATTENTION, *pairs.QK_NORMS), "-": pairs.MLP}
+SAID = {"attention": ATTENTION | {"rope", "scale", "qk_norm", "qk_norm_place"}, "mlp": MLP}
 
 
 def weights(config: ModelConfig) -> tuple[Weight, ...]:
@@ -25,12 +27,13 @@ def weights(config: ModelConfig) -> tuple[Weight, ...]:
 
 def refusals(config: ModelConfig) -> Iterator[str]:
     yield from pairs.pattern_refusals(NAME, config.layers, "*", "-")
-    yield from common_refusals(NAME, config)
+    yield from common_refusals(NAME, config, SAID)
 
 
-def common_refusals(name: str, config: ModelConfig) -> Iterator[str]:
-    yield from pairs.multiplier_refusals(name, config)
-    yield from pairs.activation_refusals(name, config)
+def common_refusals(
+    name: str, config: ModelConfig, said: Mapping[str, frozenset[str]]
+) -> Iterator[str]:
+    yield from unsaid(name, config, said)
     if config.attention is not None:
         yield from _attention_refusals(name, config, config.attention)
 

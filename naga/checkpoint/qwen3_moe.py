@@ -10,19 +10,21 @@ from typing import Any
 
 from naga.checkpoint import pairs
 from naga.checkpoint.fields import Fields
-from naga.checkpoint.layout import Form, Layout, Weight, describe_layer
+from naga.checkpoint.layout import Form, Layout, Weight
 from naga.checkpoint.qwen3 import (
+    SAID,
     TABLES,
     common_refusals,
     read_common,
     read_layers,
     write_common,
 )
+from naga.checkpoint.unsaid import MOE
 from naga.config.load import parse_config
-from naga.config.model import ModelConfig, MoeConfig
+from naga.config.model import ModelConfig
 
 NAME = "qwen3_moe"
-MOE = (
+EXPERTS = (
     Weight("norm.weight", "post_attention_layernorm.weight"),
     Weight("mixer.router.weight", "mlp.gate.weight"),
     Weight("mixer.experts.up", "mlp.experts.{expert}.{half}_proj.weight", Form.EXPERT_HALVES),
@@ -31,25 +33,14 @@ MOE = (
 
 
 def weights(config: ModelConfig) -> tuple[Weight, ...]:
-    return pairs.weights(config, {**TABLES, "E": MOE})
+    return pairs.weights(config, {**TABLES, "E": EXPERTS})
 
 
 def refusals(config: ModelConfig) -> Iterator[str]:
     yield from pairs.pattern_refusals(NAME, config.layers, "*", "-E")
-    yield from common_refusals(NAME, config)
+    yield from common_refusals(NAME, config, {**SAID, "moe": MOE | {"weigh"}})
     if config.moe is None:
         yield f"{NAME} has no model without experts"
-    else:
-        yield from _moe_refusals(describe_layer(config, "E"), config.moe)
-
-
-def _moe_refusals(layer: str, moe: MoeConfig) -> Iterator[str]:
-    if moe.router != "softmax":
-        yield f"{layer}: {NAME} has no {moe.router} router"
-    if moe.shared_dim is not None:
-        yield f"{layer}: {NAME} has no shared expert (shared_dim)"
-    if moe.latent_dim is not None:
-        yield f"{layer}: {NAME} has no latent_dim"
 
 
 def read(fields: Fields) -> ModelConfig:

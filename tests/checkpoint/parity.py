@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
+    BambaConfig,
     LlamaConfig,
+    Mamba2Config,
     PreTrainedConfig,
     PreTrainedModel,
     Qwen3Config,
@@ -35,17 +37,35 @@ SCALED = {
 }  # fmt: skip
 QWEN3 = SIZES | {"head_dim": 12, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}
 QWEN3_MOE = QWEN3 | {"num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 24}
+MAMBA_KEYS = {
+    "mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 16, "mamba_n_groups": 2,
+    "mamba_chunk_size": 16,
+}  # fmt: skip
+BAMBA = SIZES | MAMBA_KEYS | {"attn_layer_indices": [1]}
+MAMBA2 = ENDS | {
+    "vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 3, "num_heads": 8, "head_dim": 8,
+    "state_size": 16, "n_groups": 2, "chunk_size": 16,
+}  # fmt: skip
 THEIRS: dict[str, PreTrainedConfig] = {
+    "bamba": BambaConfig(**BAMBA),
+    "bamba-scaled-tied": BambaConfig(**BAMBA, rope_parameters={**SCALED}, tie_word_embeddings=True),
+    "bamba-no-attention": BambaConfig(**BAMBA | {"attn_layer_indices": []}),
+    "bamba-limited": BambaConfig(**BAMBA, time_step_limit=(0.01, 0.2)),
+    "mamba2": Mamba2Config(**MAMBA2),
+    "mamba2-tied-one-group": Mamba2Config(**MAMBA2 | {"n_groups": 1}, tie_word_embeddings=True),
+    "mamba2-limited": Mamba2Config(**MAMBA2, time_step_limit=(0.01, 0.2)),
+    "mamba2-plain-residual": Mamba2Config(**MAMBA2, residual_in_fp32=False),
+    "mamba2-codestral": Mamba2Config(**MAMBA2, norm_before_gate=True, rms_norm=True),
     "llama": LlamaConfig(**SIZES, head_dim=10),
-    "llama-scaled-tied": LlamaConfig(**SIZES, rope_parameters=SCALED, tie_word_embeddings=True),
+    "llama-scaled-tied": LlamaConfig(**SIZES, rope_parameters={**SCALED}, tie_word_embeddings=True),
     "qwen3": Qwen3Config(**QWEN3),
     "qwen3-tied": Qwen3Config(**QWEN3, tie_word_embeddings=True),
     "qwen3_moe-all": Qwen3MoeConfig(**QWEN3_MOE, norm_topk_prob=False),
     "qwen3_moe-chosen": Qwen3MoeConfig(**QWEN3_MOE, norm_topk_prob=True, mlp_only_layers=[1]),
     "qwen3_moe-every-second": Qwen3MoeConfig(**QWEN3_MOE, decoder_sparse_step=2),
 }
-# Their own caches are right for these; the others generate without one.
-CACHED = {"llama", "qwen3", "qwen3_moe"}
+# Their cache counts positions by an attention layer, and limits of dt hold in prefill alone.
+UNCACHED = ("bamba-no-attention", "bamba-limited", "mamba2-limited")
 
 
 def theirs_random(config: PreTrainedConfig, seed: int) -> PreTrainedModel:

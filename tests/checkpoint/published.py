@@ -1,6 +1,7 @@
 """config.json files as their makers publish them, and the totals they publish."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 
@@ -50,7 +51,64 @@ QWEN3_MOE = QWEN3 | {
     "router_aux_loss_coef": 0.001, "tie_word_embeddings": False,
 }  # fmt: skip
 
+BAMBA = {
+    "architectures": ["BambaForCausalLM"], "attention_bias": False, "attention_dropout": 0.0,
+    "attn_layer_indices": [9, 18, 27], "attn_rotary_emb": 64, "bos_token_id": 128000,
+    "eos_token_id": 128001, "hidden_act": "silu", "hidden_size": 4096, "initializer_range": 0.02,
+    "intermediate_size": 14336, "mamba_chunk_size": 256, "mamba_conv_bias": True,
+    "mamba_d_conv": 4, "mamba_d_head": 64, "mamba_d_state": 128, "mamba_expand": 2,
+    "mamba_n_groups": 1, "mamba_n_heads": 128, "mamba_proj_bias": False,
+    "max_position_embeddings": 262144, "mlp_bias": False, "model_type": "bamba",
+    "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8,
+    "num_logits_to_keep": 1, "pad_token_id": 0, "rms_norm_eps": 1e-05, "rope_scaling": None,
+    "rope_theta": 10000.0, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
+    "transformers_version": "4.48.0", "use_cache": True, "vocab_size": 128256,
+}  # fmt: skip
+CODESTRAL = {
+    "architectures": ["Mamba2ForCausalLM"], "bos_token_id": 0, "chunk_size": 256,
+    "conv_kernel": 4, "eos_token_id": 0, "expand": 2, "head_dim": 64, "hidden_act": "silu",
+    "hidden_size": 4096, "initializer_range": 0.1, "intermediate_size": 8192,
+    "layer_norm_epsilon": 1e-05, "model_type": "mamba2", "n_groups": 8, "norm_before_gate": True,
+    "num_heads": 128, "num_hidden_layers": 64, "pad_token_id": 0,
+    "rescale_prenorm_residual": False, "residual_in_fp32": True, "rms_norm": True,
+    "state_size": 128, "tie_word_embeddings": False, "time_step_floor": 0.0001,
+    "time_step_init_scheme": "random", "time_step_limit": [0.0, inf], "time_step_max": 0.1,
+    "time_step_min": 0.001, "time_step_rank": 256, "time_step_scale": 1.0,
+    "torch_dtype": "bfloat16", "transformers_version": "4.44.0.dev0", "use_bias": False,
+    "use_cache": True, "use_conv_bias": True, "vocab_size": 32768,
+}  # fmt: skip
+
+
+def mamba2(layers: int, hidden: int, total: float, within: float) -> Published:
+    """state-spaces' own sizes."""
+    sizes = {
+        "hidden_size": hidden, "intermediate_size": 2 * hidden, "n_groups": 1,
+        "num_heads": hidden // 32, "num_hidden_layers": layers, "tie_word_embeddings": True,
+        "vocab_size": 50288, "norm_before_gate": False, "time_step_rank": hidden // 16,
+    }  # fmt: skip
+    return Published(
+        config=CODESTRAL | sizes,
+        total=total,
+        within=within,
+        layers=(layers, 0, 0, 0),
+        source="state-spaces/mamba README, by its name",
+    )
+
+
 PUBLISHED = {
+    "bamba-9b": Published(
+        config=BAMBA, total=9.8e9, within=0.05e9, layers=(29, 3, 32, 0),
+        source="Bamba model card: 9.8B (9.78B)",
+    ),
+    "mamba-codestral-7b": Published(
+        config=CODESTRAL, total=7_285_403_648, within=0, layers=(64, 0, 0, 0),
+        source="model card: 7,285,403,648",
+    ),
+    "mamba2-130m": mamba2(24, 768, 130e6, 5e6),
+    "mamba2-370m": mamba2(48, 1024, 370e6, 5e6),
+    "mamba2-780m": mamba2(48, 1536, 780e6, 5e6),
+    "mamba2-1.3b": mamba2(48, 2048, 1.3e9, 0.05e9),
+    "mamba2-2.7b": mamba2(64, 2560, 2.7e9, 0.05e9),
     "llama-2-7b": Published(
         config={
             "architectures": ["LlamaForCausalLM"], "bos_token_id": 1, "eos_token_id": 2,

@@ -104,7 +104,16 @@ QWEN3_MOE = vary(
     tie_embeddings=False,
     moe=MoeConfig(num_experts=6, top_k=3, expert_dim=12, weigh="all", balance_loss=0.01),
 )
+BAMBA = vary(
+    GRANITE_DENSE,
+    attention=AttentionConfig(
+        num_heads=4, num_kv_heads=2, head_dim=8, rope=RopeConfig(theta=50.0, rotary_dim=4)
+    ),
+)
+MAMBA2 = vary(BASE, pattern="MMM", mlp=None)
 EVERY = {
+    "bamba": BAMBA,
+    "mamba2": MAMBA2,
     "llama": LLAMA,
     "qwen3": QWEN3,
     "qwen3_moe": QWEN3_MOE,
