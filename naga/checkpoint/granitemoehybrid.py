@@ -16,10 +16,18 @@ from typing import Any
 from naga.checkpoint.fields import INERT, Fields
 from naga.checkpoint.layout import Form, Layout, Weight, describe_layer
 from naga.checkpoint.rope import read_rope, rope_refusals, write_rope
+from naga.checkpoint.unsaid import ATTENTION, MAMBA, MLP, MOE, unsaid
 from naga.config.load import parse_config
 from naga.config.model import AttentionConfig, ModelConfig
 
 NAME = "granitemoehybrid"
+MULTIPLIERS = frozenset(("embedding_multiplier", "residual_multiplier", "logits_divisor"))
+SAID = {
+    "mamba": MAMBA,
+    "attention": ATTENTION | {"rope", "scale"},
+    "mlp": MLP | {"activation"},
+    "moe": MOE | {"activation", "router", "shared_dim"},
+}
 LETTERS = {"mamba": "M", "linear_attention": "M", "attention": "*", "full_attention": "*"}
 
 TOP = (
@@ -86,10 +94,7 @@ def refusals(config: ModelConfig) -> Iterator[str]:
             yield f"{layer}: {NAME} has no {config.moe.router} router"
         if config.moe.shared_dim is None:
             yield f"{layer}: {NAME} has no experts without a shared one (shared_dim)"
-        if config.moe.weigh != "chosen":
-            yield f"{layer}: {NAME} has no weigh = {config.moe.weigh!r}"
-        if config.moe.latent_dim is not None:
-            yield f"{layer}: {NAME} has no latent_dim"
+    yield from unsaid(NAME, config, SAID, MULTIPLIERS)
 
 
 def _pattern_refusals(layers: str) -> Iterator[str]:

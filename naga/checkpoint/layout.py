@@ -4,8 +4,8 @@ A weight has a name and a shape in memory and one or more tensors on disk; `Form
 relate. Holds no tensors and imports no torch: load.py and save.py do the copying.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -89,6 +89,9 @@ class Layout:
     """config.json of a config without refusals."""
     weights: Callable[[ModelConfig], tuple[Weight, ...]]
     """Every weight of the model, in the order of the file."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Beginnings of names on disk that are no weights of the network -> what they are; whoever
+    opens such a file is told."""
 
 
 def describe_layer(config: ModelConfig, letter: str) -> str:

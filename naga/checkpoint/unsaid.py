@@ -25,12 +25,17 @@ MOE = frozenset(("num_experts", "top_k", "expert_dim", "balance_loss"))
 LETTERS = {"mamba": "M", "attention": "*", "mlp": "-", "moe": "E"}
 
 
-def unsaid(name: str, config: ModelConfig, said: Mapping[str, frozenset[str]]) -> Iterator[str]:
+def unsaid(
+    name: str,
+    config: ModelConfig,
+    said: Mapping[str, frozenset[str]],
+    model: frozenset[str] = frozenset(),
+) -> Iterator[str]:
     """One refusal for each field that is neither `said` (by section) nor at its default.
 
-    Of the model's own fields, MODEL are said and no others but the sections.
+    Of the model's own fields, MODEL and `model` are said and no others but the sections.
     """
-    yield from _others(name, config, MODEL | frozenset(said))
+    yield from _others(name, config, MODEL | model | frozenset(said))
     for section, fields in said.items():
         own = getattr(config, section)
         if own is not None:

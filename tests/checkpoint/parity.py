@@ -11,8 +11,10 @@ from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
     BambaConfig,
+    GraniteMoeHybridConfig,
     LlamaConfig,
     Mamba2Config,
+    NemotronHConfig,
     PreTrainedConfig,
     PreTrainedModel,
     Qwen3Config,
@@ -46,6 +48,19 @@ MAMBA2 = ENDS | {
     "vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 3, "num_heads": 8, "head_dim": 8,
     "state_size": 16, "n_groups": 2, "chunk_size": 16,
 }  # fmt: skip
+GRANITE = SIZES | MAMBA_KEYS | {
+    "layer_types": ["mamba", "attention", "mamba"], "intermediate_size": 16,
+    "shared_intermediate_size": 24, "embedding_multiplier": 12.0, "residual_multiplier": 0.22,
+    "attention_multiplier": 0.0625, "logits_scaling": 3.0,
+}  # fmt: skip
+# Their clamp of dt in prefill, at a value that clamps nothing.
+NEMOTRON = ENDS | {
+    "vocab_size": 96, "hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "head_dim": 16, "mamba_num_heads": 8, "mamba_head_dim": 8, "ssm_state_size": 16, "n_groups": 2,
+    "chunk_size": 16, "intermediate_size": 40, "n_routed_experts": 6, "num_experts_per_tok": 2,
+    "moe_intermediate_size": 16, "moe_shared_expert_intermediate_size": 24,
+    "routed_scaling_factor": 2.5, "time_step_min": 1e-12, "initializer_range": 0.1,
+}  # fmt: skip
 THEIRS: dict[str, PreTrainedConfig] = {
     "bamba": BambaConfig(**BAMBA),
     "bamba-scaled-tied": BambaConfig(**BAMBA, rope_parameters={**SCALED}, tie_word_embeddings=True),
@@ -56,6 +71,23 @@ THEIRS: dict[str, PreTrainedConfig] = {
     "mamba2-limited": Mamba2Config(**MAMBA2, time_step_limit=(0.01, 0.2)),
     "mamba2-plain-residual": Mamba2Config(**MAMBA2, residual_in_fp32=False),
     "mamba2-codestral": Mamba2Config(**MAMBA2, norm_before_gate=True, rms_norm=True),
+    "granitemoehybrid-moe-rope": GraniteMoeHybridConfig(
+        **GRANITE, num_local_experts=5, position_embedding_type="rope", rope_parameters={**SCALED}
+    ),
+    "granitemoehybrid-dense-tied": GraniteMoeHybridConfig(
+        **GRANITE, num_local_experts=0, position_embedding_type="nope", tie_word_embeddings=True
+    ),
+    "granitemoehybrid-no-mamba": GraniteMoeHybridConfig(
+        **GRANITE | {"layer_types": ["attention"] * 3},
+        num_local_experts=0,
+        position_embedding_type="rope",
+        rope_parameters={"rope_type": "default", "rope_theta": 700.0},
+    ),
+    "nemotron_h-dense": NemotronHConfig(**NEMOTRON, hybrid_override_pattern="M-M*-"),
+    "nemotron_h-moe": NemotronHConfig(**NEMOTRON, hybrid_override_pattern="ME*-EM"),
+    "nemotron_h-latent": NemotronHConfig(
+        **NEMOTRON, layers_block_type=["mamba", "moe", "attention", "moe"], moe_latent_size=24
+    ),
     "llama": LlamaConfig(**SIZES, head_dim=10),
     "llama-scaled-tied": LlamaConfig(**SIZES, rope_parameters={**SCALED}, tie_word_embeddings=True),
     "qwen3": Qwen3Config(**QWEN3),

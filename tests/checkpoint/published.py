@@ -95,7 +95,156 @@ def mamba2(layers: int, hidden: int, total: float, within: float) -> Published:
     )
 
 
+GRANITE = {
+    "architectures": ["GraniteMoeHybridForCausalLM"], "attention_bias": False,
+    "attention_dropout": 0.0, "bos_token_id": 100257, "embedding_multiplier": 12,
+    "eos_token_id": 100257, "hidden_act": "silu", "init_method": "mup", "initializer_range": 0.1,
+    "logits_scaling": 6, "mamba_chunk_size": 256, "mamba_conv_bias": True, "mamba_d_conv": 4,
+    "mamba_d_head": 64, "mamba_d_state": 128, "mamba_expand": 2, "mamba_n_groups": 1,
+    "mamba_n_heads": 48, "mamba_proj_bias": False, "max_position_embeddings": 131072,
+    "model_type": "granitemoehybrid", "normalization_function": "rmsnorm",
+    "num_attention_heads": 12, "num_experts_per_tok": 0, "num_hidden_layers": 40,
+    "num_key_value_heads": 4, "num_local_experts": 0, "output_router_logits": False,
+    "pad_token_id": 100256, "position_embedding_type": "nope", "residual_multiplier": 0.22,
+    "rms_norm_eps": 1e-05, "rope_scaling": None, "rope_theta": 10000,
+    "router_aux_loss_coef": 0.01, "tie_word_embeddings": True, "torch_dtype": "bfloat16",
+    "transformers_version": "4.56.0", "use_cache": True, "vocab_size": 100352,
+}  # fmt: skip
+NEMOTRON = {
+    "architectures": ["NemotronHForCausalLM"], "attention_bias": False, "attention_dropout": 0.0,
+    "auto_map": {"AutoConfig": "configuration_nemotron_h.NemotronHConfig"}, "bos_token_id": 1,
+    "chunk_size": 128, "conv_kernel": 4, "eos_token_id": 2, "expand": 2, "hidden_dropout": 0.0,
+    "initializer_range": 0.02, "mamba_head_dim": 64, "mamba_hidden_act": "silu",
+    "mamba_proj_bias": False, "max_position_embeddings": 8192, "mlp_bias": False,
+    "mlp_hidden_act": "relu2", "model_type": "nemotron_h", "n_groups": 8,
+    "num_key_value_heads": 8, "num_logits_to_keep": 1, "pad_token_id": 0,
+    "rescale_prenorm_residual": True, "residual_in_fp32": False, "rms_norm_eps": 1e-05,
+    "sliding_window": None, "tie_word_embeddings": False, "time_step_floor": 0.0001,
+    "time_step_limit": [0.0, inf], "time_step_max": 0.1, "time_step_min": 0.001,
+    "torch_dtype": "bfloat16", "use_bias": False, "use_cache": True, "use_conv_bias": True,
+    "use_mamba_kernels": True, "vocab_size": 131072,
+}  # fmt: skip
+NEMOTRON_3 = NEMOTRON | {
+    "head_dim": 128, "layer_norm_epsilon": 1e-05, "mamba_ssm_cache_dtype": "float32",
+    "max_position_embeddings": 262144, "moe_shared_expert_overlap": False, "n_group": 1,
+    "n_shared_experts": 1, "norm_eps": 1e-05, "norm_topk_prob": True, "num_key_value_heads": 2,
+    "partial_rotary_factor": 1.0, "rope_theta": 10000, "ssm_state_size": 128, "topk_group": 1,
+}  # fmt: skip
+SUPER = "MEMEMEM*EMEMEMEM*EMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEM*EMEMEMEME"
+ULTRA = (
+    "MEMEMEM*EMEMEM*EMEMEMEM*EMEMEMEM*EMEMEM*EMEMEMEM*EMEMEMEM*"
+    "EMEMEM*EMEMEMEM*EMEMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME"
+)
+
+
+def kinds(attention: tuple[int, ...], count: int = 40) -> list[str]:
+    return ["attention" if index in attention else "mamba" for index in range(count)]
+
+
 PUBLISHED = {
+    "granite-4.0-h-350m": Published(
+        config=GRANITE | {
+            "attention_multiplier": 0.015625, "hidden_size": 768, "intermediate_size": 2048,
+            "layer_types": kinds((10, 13, 17, 27), 32), "logits_scaling": 3, "mamba_d_head": 32,
+            "max_position_embeddings": 32768, "num_hidden_layers": 32,
+            "residual_multiplier": 0.246, "shared_intermediate_size": 2048,
+        },
+        total=340e6, within=5e6, layers=(28, 4, 32, 0), source="model card: 340M",
+    ),
+    "granite-4.0-h-1b": Published(
+        config=GRANITE | {
+            "attention_multiplier": 0.0078125, "hidden_size": 1536, "intermediate_size": 4096,
+            "layer_types": kinds((5, 15, 25, 35)), "shared_intermediate_size": 4096,
+        },
+        total=1.5e9, within=0.05e9, layers=(36, 4, 40, 0), source="model card: 1.5B",
+    ),
+    "granite-4.0-h-micro": Published(
+        config=GRANITE | {
+            "attention_multiplier": 0.015625, "hidden_size": 2048, "intermediate_size": 8192,
+            "layer_types": kinds((5, 15, 25, 35)), "logits_scaling": 8, "mamba_n_heads": 64,
+            "num_attention_heads": 32, "num_key_value_heads": 8, "shared_intermediate_size": 8192,
+        },
+        total=3e9, within=0.5e9, layers=(36, 4, 40, 0), source="model card: 3B",
+    ),
+    "granite-4.0-h-tiny": Published(
+        config=GRANITE | {
+            "attention_multiplier": 0.0078125, "hidden_size": 1536, "intermediate_size": 512,
+            "layer_types": kinds((5, 15, 25, 35)), "num_experts_per_tok": 6,
+            "num_local_experts": 64, "shared_intermediate_size": 1024,
+        },
+        total=7e9, within=0.5e9, layers=(36, 4, 0, 40), source="model card: 7B",
+    ),
+    "granite-4.0-h-small": Published(
+        config=GRANITE | {
+            "attention_multiplier": 0.0078125, "hidden_size": 4096, "intermediate_size": 768,
+            "layer_types": kinds((5, 15, 25, 35)), "logits_scaling": 16, "mamba_n_heads": 128,
+            "num_attention_heads": 32, "num_experts_per_tok": 10, "num_key_value_heads": 8,
+            "num_local_experts": 72, "shared_intermediate_size": 1536,
+        },
+        total=32e9, within=0.5e9, layers=(36, 4, 0, 40), source="model card: 32B",
+    ),
+    "nemotron-h-8b": Published(
+        config=NEMOTRON | {
+            "attention_head_dim": 128, "hidden_size": 4096,
+            "hybrid_override_pattern": "M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-",
+            "intermediate_size": 21504, "mamba_num_heads": 128, "num_attention_heads": 32,
+            "num_hidden_layers": 52, "ssm_state_size": 128,
+        },
+        total=8.1e9, within=0.05e9, layers=(24, 4, 24, 0), source="arXiv 2504.03624: 8.1B",
+    ),
+    "nemotron-h-47b": Published(
+        config=NEMOTRON | {
+            "attention_head_dim": 128, "hidden_size": 8192, "intermediate_size": 30720,
+            "hybrid_override_pattern": (
+                "M-M-M-M-M-M-M-M-M*-M-M-M-M-M-M-M-M-M-M*-M-M-M-M-M*-"
+                "M-M-M-M-M*-M-M-M-M-M-M-M---MM---M-M*-M-M-M-M-M-"
+            ),
+            "mamba_num_heads": 256, "num_attention_heads": 64, "num_hidden_layers": 98,
+            "ssm_state_size": 256,
+        },
+        total=47e9, within=0.5e9, layers=(45, 5, 48, 0), source="arXiv 2504.03624: 47B",
+    ),
+    "nemotron-h-56b": Published(
+        config=NEMOTRON | {
+            "attention_head_dim": 128, "hidden_size": 8192, "intermediate_size": 32768,
+            "hybrid_override_pattern": "M-M-M-M" + 10 * "*-M-M-M-M-M" + "-",
+            "mamba_num_heads": 256, "num_attention_heads": 64, "num_hidden_layers": 118,
+            "ssm_state_size": 256,
+        },
+        total=56e9, within=0.5e9, layers=(54, 10, 54, 0), source="arXiv 2504.03624: 56B",
+    ),
+    "nemotron-3-nano": Published(
+        config=NEMOTRON_3 | {
+            "hidden_size": 2688, "intermediate_size": 1856, "mamba_num_heads": 64,
+            "hybrid_override_pattern": "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME",
+            "moe_intermediate_size": 1856, "moe_shared_expert_intermediate_size": 3712,
+            "n_routed_experts": 128, "num_attention_heads": 32, "num_experts_per_tok": 6,
+            "num_hidden_layers": 52, "routed_scaling_factor": 2.5,
+        },
+        total=31.6e9, within=0.05e9, layers=(23, 6, 0, 23), source="technical report: 31.6B",
+    ),
+    "nemotron-3-super": Published(
+        config=NEMOTRON_3 | {
+            "hidden_size": 4096, "hybrid_override_pattern": SUPER, "intermediate_size": 5376,
+            "mamba_num_heads": 128, "moe_intermediate_size": 2688, "moe_latent_size": 1024,
+            "moe_shared_expert_intermediate_size": 5376, "mtp_hybrid_override_pattern": "*E",
+            "n_routed_experts": 512, "num_attention_heads": 32, "num_experts_per_tok": 22,
+            "num_hidden_layers": 88, "num_nextn_predict_layers": 1, "routed_scaling_factor": 5.0,
+        },
+        total=120.6e9, within=0.1e9, layers=(40, 8, 0, 40),
+        source="technical report: 120.6B without the heads for multi-token prediction",
+    ),
+    "nemotron-3-ultra": Published(
+        config=NEMOTRON_3 | {
+            "hidden_size": 8192, "hybrid_override_pattern": ULTRA, "intermediate_size": 10240,
+            "mamba_num_heads": 256, "moe_intermediate_size": 5120, "moe_latent_size": 2048,
+            "moe_shared_expert_intermediate_size": 10240, "mtp_hybrid_override_pattern": "*E",
+            "n_routed_experts": 512, "num_attention_heads": 64, "num_experts_per_tok": 22,
+            "num_hidden_layers": 108, "num_nextn_predict_layers": 1,
+            "routed_scaling_factor": 5.0,
+        },
+        total=550e9, within=5e9, layers=(48, 12, 0, 48), source="technical report: 550B",
+    ),
     "bamba-9b": Published(
         config=BAMBA, total=9.8e9, within=0.05e9, layers=(29, 3, 32, 0),
         source="Bamba model card: 9.8B (9.78B)",

@@ -68,7 +68,11 @@ def test_any_value_is_read_or_refused_in_one_line(published: Published, tmp_path
 
 def shrunk(config: dict[str, Any]) -> dict[str, Any]:
     """Of few layers: reading is then quick."""
-    return config | {"num_hidden_layers": 2}
+    few = {
+        "num_hidden_layers": 2, "layer_types": ["mamba", "attention"],
+        "hybrid_override_pattern": "M*",
+    }  # fmt: skip
+    return config | {key: value for key, value in few.items() if key in config}
 
 
 REFUSED = [
@@ -104,6 +108,8 @@ REFUSED = [
     ("qwen3-30b-a3b", {"mlp_only_layers": [1.5]}, "mlp_only_layers must be a list of whole"),
     ("qwen3-30b-a3b", {"num_local_experts": 64}, "num_local_experts and num_experts differ"),
     ("qwen3-30b-a3b", {"moe_jitter": 0.1}, "unknown: moe_jitter"),
+    ("nemotron-h-8b", {"n_groups": 4, "mamba_n_groups": 8}, "mamba_n_groups and n_groups differ"),
+    ("nemotron-3-super", {"moe_latent_size": "x"}, "moe_latent_size must be a whole number"),
     ("bamba-9b", {"partial_rotary_factor": 1.0}, "partial_rotary_factor = 1.0 is not supported"),
     ("bamba-9b", {"attn_rotary_emb": 128}, "attn_rotary_emb = 128 is not supported; only 64 is"),
     ("bamba-9b", {"attn_layer_indices": [32]}, "attn_layer_indices: there is no layer 32 among 32"),
@@ -142,6 +148,28 @@ def test_layers_of_qwen3_moe_with_and_without_experts(tmp_path: Path) -> None:
         ({"num_experts": 0}, "*-*-*-*-*-*-"),
     ):
         assert read_back(tmp_path, data | changes).layers == layers
+
+
+def test_patterns_of_nemotron_as_a_string_and_as_a_list(tmp_path: Path) -> None:
+    for name in ("nemotron-h-47b", "nemotron-3-super"):
+        data = PUBLISHED[name].config
+        words = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
+        listed = [words[letter] for letter in data["hybrid_override_pattern"]]
+        other = {key: value for key, value in data.items() if key != "hybrid_override_pattern"}
+        found = read_back(tmp_path, other | {"layers_block_type": listed})
+        assert found == read_back(tmp_path, data)
+
+
+def test_other_names_of_nemotrons_keys_are_read(tmp_path: Path) -> None:
+    data = PUBLISHED["nemotron-h-8b"].config
+    names = {
+        "n_groups": "mamba_n_groups", "conv_kernel": "mamba_d_conv", "expand": "mamba_expand",
+        "chunk_size": "mamba_chunk_size", "use_conv_bias": "mamba_conv_bias",
+        "time_step_min": "mamba_dt_min", "time_step_max": "mamba_dt_max",
+        "time_step_limit": "mamba_dt_limit", "time_step_floor": "mamba_dt_init_floor",
+    }  # fmt: skip
+    other = {names.get(key, key): value for key, value in data.items()}
+    assert read_back(tmp_path, other) == read_back(tmp_path, data)
 
 
 def test_rope_is_read_old_and_new(tmp_path: Path) -> None:

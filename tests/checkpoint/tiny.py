@@ -121,6 +121,7 @@ EVERY = {
     "granitemoehybrid-dense": GRANITE_DENSE,
     "nemotron_h-moe": NEMOTRON,
     "nemotron_h-dense": NEMOTRON_DENSE,
+    "nemotron_h-latent": vary(NEMOTRON, moe=vary_moe(SIGMOID_MOE, latent_dim=16)),
     "naga": NAGA,
 }
 
