@@ -38,7 +38,7 @@ def unsaid(
     yield from _others(name, config, MODEL | model | frozenset(said))
     for section, fields in said.items():
         own = getattr(config, section)
-        if own is not None:
+        if own is not None and LETTERS[section] in config.layers:
             layer = describe_layer(config, LETTERS[section])
             yield from _others(f"{layer}: {name}", own, fields)
 
