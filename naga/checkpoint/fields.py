@@ -24,6 +24,9 @@ INERT = (
 )  # fmt: skip
 
 
+MAX_LAYERS = 100_000
+
+
 class Fields:
     """Reads typed values out of one config.json; call `finish` when all that matters is taken."""
 
@@ -36,6 +39,13 @@ class Fields:
         if not _is_integer(value):
             self.fail(f"{key} must be a whole number of 64 bits, not {value!r:.40}")
         return int(value)
+
+    def num_layers(self) -> int:
+        """num_hidden_layers, few enough to be told one by one."""
+        value = self.integer("num_hidden_layers")
+        if not 0 < value <= MAX_LAYERS:
+            self.fail(f"num_hidden_layers must be from 1 to {MAX_LAYERS}, not {value}")
+        return value
 
     def number(self, key: str, default: float | None = None) -> float:
         value = self._take(key, default)
@@ -61,6 +71,12 @@ class Fields:
         value = self._take(key, default)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             self.fail(f"{key} must be a list of strings, not {value!r}")
+        return value
+
+    def integers(self, key: str, default: list[int]) -> list[int]:
+        value = self._take(key, default)
+        if not isinstance(value, list) or not all(map(_is_integer, value)):
+            self.fail(f"{key} must be a list of whole numbers, not {value!r:.40}")
         return value
 
     def limits(self, key: str) -> tuple[float, float]:

@@ -22,6 +22,7 @@ MAMBA = (
 ATTENTION = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight")
 MLP = ("up.weight", "down.weight")
 MOE = ("router.weight", "experts.up", "experts.down")
+LATENT = ("enter_proj.weight", "leave_proj.weight")
 
 
 def weights(config: ModelConfig) -> tuple[Weight, ...]:
@@ -45,7 +46,7 @@ def _mixer_names(config: ModelConfig, letter: str) -> tuple[str, ...]:
     assert config.moe is not None, "a pattern with E has a moe section"
     bias = ("router.bias",) if config.moe.router == "sigmoid" else ()
     shared = tuple(f"shared.{name}" for name in MLP) if config.moe.shared_dim else ()
-    return (*MOE, *bias, *shared)
+    return (*MOE, *bias, *shared, *(LATENT if config.moe.latent_dim else ()))
 
 
 def refusals(config: ModelConfig) -> Iterator[str]:

@@ -5,7 +5,7 @@ Every layer is `x = x + residual_multiplier * mixer(rms_norm(x))`; layers of one
 section. Says nothing about initial values (model/init.py) or how a checkpoint spells these.
 """
 
-from math import inf
+from math import inf, pi
 from typing import Annotated, Literal, Self
 
 from pydantic import AllowInfNan, Field, model_validator
@@ -15,11 +15,56 @@ from naga.config.base import Config
 Activation = Literal["swiglu", "relu2"]
 
 
+class Llama3Config(Config):
+    """Low frequencies turn slower, high ones as ever, those between by degrees (Llama 3.1)."""
+
+    factor: float = Field(ge=1)
+    """What frequencies below the low bound are divided by."""
+    low_freq_factor: float = Field(gt=0)
+    """Low: fewer turns than this within original_positions."""
+    high_freq_factor: float = Field(gt=0)
+    """High: more turns than this within original_positions."""
+    original_positions: int = Field(gt=0)
+    """Longest sequence of the training before, in tokens."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.low_freq_factor >= self.high_freq_factor:
+            raise ValueError(
+                f"low_freq_factor ({self.low_freq_factor:g}) must be below high_freq_factor "
+                f"({self.high_freq_factor:g})"
+            )
+        return self
+
+    def scale(self, frequency: float) -> float:
+        """What a frequency, in radians a position, is multiplied by."""
+        turns = frequency * self.original_positions / (2 * pi)
+        share = (turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)
+        kept = min(max(share, 0.0), 1.0)
+        return kept + (1 - kept) / self.factor
+
+
 class RopeConfig(Config):
     theta: float = Field(10_000.0, gt=0)
     """Base of the rotation frequencies."""
     ntk_alpha: float = Field(1.0, ge=1)
-    """NTK-aware scaling: the base becomes theta * alpha ** (d / (d - 2)), d the head dimension."""
+    """NTK-aware scaling: the base becomes theta * alpha ** (d / (d - 2)) of d dims that rotate."""
+    rotary_dim: int | None = Field(None, gt=0)
+    """Only the first so many dims of a head rotate; None means all do."""
+    llama3: Llama3Config | None = None
+    """None means that no frequency is scaled."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.ntk_alpha != 1 and self.llama3 is not None:
+            raise ValueError("ntk_alpha and llama3 exclude each other")
+        return self
+
+    def scales(self, dim: int) -> tuple[float, ...]:
+        """What each of the frequencies of `dim` rotating dims is multiplied by; () means 1."""
+        if self.llama3 is None:
+            return ()
+        return tuple(self.llama3.scale(self.theta ** (-i / dim)) for i in range(0, dim, 2))
 
 
 class AttentionConfig(Config):
@@ -31,11 +76,20 @@ class AttentionConfig(Config):
     rope: RopeConfig | None = None
     """None means no positional encoding (NoPE)."""
     qk_norm: bool = False
-    """RMSNorm over each head of q and k, after the rotation (as Hunyuan does)."""
+    """RMSNorm over each head of q and k."""
+    qk_norm_place: Literal["after_rotation", "before_rotation"] = "after_rotation"
+    """after_rotation as in Hunyuan, before_rotation as in Qwen3."""
 
     @property
     def softmax_scale(self) -> float:
         return self.scale if self.scale is not None else self.head_dim**-0.5
+
+    @property
+    def rotary_dim(self) -> int:
+        """Leading dims of a head that rotate; 0 without rope."""
+        if self.rope is None:
+            return 0
+        return self.head_dim if self.rope.rotary_dim is None else self.rope.rotary_dim
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -44,8 +98,17 @@ class AttentionConfig(Config):
                 f"num_heads ({self.num_heads}) must be a multiple of num_kv_heads "
                 f"({self.num_kv_heads})"
             )
-        if self.rope is not None and self.head_dim % 2:
+        if self.rope is not None and self.rope.rotary_dim is None and self.head_dim % 2:
             raise ValueError(f"rope needs an even head_dim, not {self.head_dim}")
+        if self.rotary_dim % 2 or self.rotary_dim > self.head_dim:
+            raise ValueError(
+                f"rope.rotary_dim ({self.rotary_dim}) must be even and at most head_dim "
+                f"({self.head_dim})"
+            )
+        if self.rope is not None and self.rope.ntk_alpha != 1 and self.rotary_dim <= 2:
+            raise ValueError("rope.ntk_alpha needs more than two dims that rotate")
+        if self.qk_norm_place != "after_rotation" and not self.qk_norm:
+            raise ValueError("qk_norm_place needs qk_norm = true")
         return self
 
 
@@ -98,10 +161,16 @@ class MoeConfig(Config):
     """Inner dimension of one routed expert."""
     shared_dim: int | None = Field(None, gt=0)
     """Inner dimension of the expert every token visits; None means there is none."""
+    latent_dim: int | None = Field(None, gt=0)
+    """Routed experts read and write so many dims, projected from and to the model's; None means
+    they are the model's own. Router and shared expert never are projected."""
     activation: Activation = "swiglu"
     router: Literal["softmax", "sigmoid"] = "softmax"
-    """softmax: top-k of the logits, softmax over those k. sigmoid: top-k of sigmoid + bias,
+    """softmax: top-k of the logits, softmax as `weigh` says. sigmoid: top-k of sigmoid + bias,
     weights are the chosen sigmoids divided by their sum, times routed_scale."""
+    weigh: Literal["chosen", "all"] = "chosen"
+    """Of a softmax router: the softmax is over the chosen logits, or over all, whose chosen weights
+    then add up to less than one."""
     routed_scale: float = Field(1.0, gt=0)
     balance_loss: float = Field(0.0, ge=0)
     """Coefficient of the load-balancing loss in training (Switch Transformer, eq. 4)."""
@@ -116,6 +185,8 @@ class MoeConfig(Config):
             raise ValueError("bias_update needs router = 'sigmoid'")
         if self.router == "softmax" and self.routed_scale != 1.0:
             raise ValueError("routed_scale needs router = 'sigmoid'")
+        if self.router == "sigmoid" and self.weigh != "chosen":
+            raise ValueError("weigh = 'all' needs router = 'softmax'")
         return self
 
 

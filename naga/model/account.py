@@ -127,14 +127,16 @@ def _moe(config: ModelConfig) -> LayerAccount:
     moe, dim = config.moe, config.hidden_dim
     assert moe is not None
     matrices = (GATED[moe.activation] + 1) * dim
+    routed = (GATED[moe.activation] + 1) * (moe.latent_dim or dim)
+    latent = 2 * dim * (moe.latent_dim or 0)
     router = moe.num_experts * dim
     bias = moe.num_experts if moe.router == "sigmoid" else 0
     shared = matrices * (moe.shared_dim or 0)
-    visited = matrices * moe.expert_dim * moe.top_k
-    always = router + bias + shared + dim
+    visited = routed * moe.expert_dim * moe.top_k
+    always = router + bias + shared + latent + dim
     return LayerAccount(
         kind="E",
-        parameters=always + matrices * moe.expert_dim * moe.num_experts,
+        parameters=always + routed * moe.expert_dim * moe.num_experts,
         active_parameters=always + visited,
-        flops_per_token=2 * (router + shared + visited),
+        flops_per_token=2 * (router + shared + latent + visited),
     )

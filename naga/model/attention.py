@@ -1,6 +1,8 @@
 """Grouped-query attention mixer: projections, optional rotation, optional QK-norm, paged keys.
 
-QK-norm comes after the rotation, as in Hunyuan. T tokens, H query heads, V KV heads, d head dim.
+QK-norm comes after the rotation, as in Hunyuan, or before it, as in Qwen3.
+
+T tokens, H query heads, V KV heads, d head dim.
 """
 
 import torch
@@ -54,8 +56,19 @@ class Attention(nn.Module):
 
     def _heads(self, projected: list[Tensor], positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = (t.unflatten(-1, (-1, self._config.head_dim)) for t in projected)
-        if rope := self._config.rope:
-            q, k = (rotate(t, positions, rope.theta, rope.ntk_alpha) for t in (q, k))
-        if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
+        if self._config.qk_norm_place == "before_rotation":
+            q, k = self._normed(q, k)
+            return self._rotated(q, positions), self._rotated(k, positions), v
+        q, k = self._normed(self._rotated(q, positions), self._rotated(k, positions))
         return q, k, v
+
+    def _rotated(self, x: Tensor, positions: Tensor) -> Tensor:
+        rope, dim = self._config.rope, self._config.rotary_dim
+        if rope is None:
+            return x
+        return rotate(x, positions, rope.theta, rope.ntk_alpha, dim, rope.scales(dim))
+
+    def _normed(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        if self.q_norm is None or self.k_norm is None:
+            return q, k
+        return self.q_norm(q), self.k_norm(k)

@@ -3,7 +3,7 @@
 | tensor                                 | value                                                  |
 |----------------------------------------|--------------------------------------------------------|
 | embed, head, *_proj, up, router.weight | normal, std = init_std                                 |
-| out_proj, o_proj, down                 | normal, std = init_std / sqrt(number of layers)        |
+| out_proj, o_proj, leave_proj, down     | normal, std = init_std / sqrt(number of layers)        |
 | A_log                                  | log of uniform [1, 16]                                 |
 | dt_bias                                | inverse softplus of log-uniform [1e-3, 1e-1]           |
 | D, norm weights                        | 1                                                      |
@@ -52,6 +52,6 @@ def initial_value(
         bound = 1 / math.sqrt(shape[-1])
         return uniform(-bound, bound)
     std = config.init_std
-    if leaf in ("out_proj", "o_proj", "down"):
+    if leaf in ("out_proj", "o_proj", "leave_proj", "down"):
         std = std / math.sqrt(len(config.layers))
     return torch.randn(shape, generator=generator).mul_(std)

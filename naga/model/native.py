@@ -275,9 +275,12 @@ def _plan_config(config: ModelConfig, quantisation: Quantisation | None) -> "_cp
     return plan
 
 
-def _fields(config: ModelConfig) -> Mapping[str, str | int | float | bool]:
+_Field = str | int | float | bool | tuple[float, ...]
+
+
+def _fields(config: ModelConfig) -> Mapping[str, _Field]:
     """PlanConfig's fields; what a model lacks stays zero."""
-    fields: dict[str, str | int | float | bool] = {
+    fields: dict[str, _Field] = {
         "layers": config.layers,
         "vocab_size": config.vocab_size,
         "hidden_dim": config.hidden_dim,
@@ -304,9 +307,11 @@ def _fields(config: ModelConfig) -> Mapping[str, str | int | float | bool]:
             "head_dim": attention.head_dim,
             "softmax_scale": attention.softmax_scale,
             "qk_norm": attention.qk_norm,
+            "qk_norm_first": attention.qk_norm_place == "before_rotation",
         }
         if rope := attention.rope:
-            dim = attention.head_dim
+            dim = attention.rotary_dim
+            fields["rotary_dim"], fields["rope_scales"] = dim, rope.scales(dim)
             stretched = rope.theta * rope.ntk_alpha ** (dim / (dim - 2))
             fields["rope_base"] = stretched if rope.ntk_alpha != 1 else rope.theta
     if mlp := config.mlp:
@@ -320,5 +325,7 @@ def _fields(config: ModelConfig) -> Mapping[str, str | int | float | bool]:
             "expert_gated": moe.activation == "swiglu",
             "sigmoid_router": moe.router == "sigmoid",
             "routed_scale": moe.routed_scale,
+            "weigh_all": moe.weigh == "all",
+            "latent_dim": moe.latent_dim or 0,
         }
     return fields

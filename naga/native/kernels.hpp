@@ -123,12 +123,13 @@ struct Scan {
     Index y_stride;
 };
 
-// Rotary embedding in place: (T, heads, d), positions start, start + 1, ...
+// Rotary embedding in place of a head's first dims: (T, heads, d), positions start, start + 1, ...
 struct Rotation {
     void* x;  // E
     Index x_stride;
     Index rows, heads, head_dim, start;
-    const float* inverse;  // (d/2,) 1 / base^(2i/d)
+    const float* inverse;  // (r/2,) 1 / base^(2i/r)
+    Index rotary_dim;      // r, the dims that rotate; even
 };
 
 // Pages of one layer; position p lies in pages[p / page_size] at row p % page_size.
@@ -227,8 +228,9 @@ struct Kernels {
     void (*widen)(const void* x, Index count, float* y);
 
     // moe, one token: the k experts and their weights; naga/ops/moe
-    void (*route_softmax)(const float* logits, Index experts, Index top_k, std::int32_t* choices,
-                          float* weights);
+    // `all`: weights are of the softmax over all experts, not over the chosen ones.
+    void (*route_softmax)(const float* logits, Index experts, Index top_k, bool all,
+                          std::int32_t* choices, float* weights);
     void (*route_sigmoid)(const float* logits, const float* bias, Index experts, Index top_k,
                           float scale, float* scores, std::int32_t* choices, float* weights);
     // y (E) += scale · round(sum of weights[k] · parts[k] (+ shared)); as `experts` rounds

@@ -499,7 +499,9 @@ NB_MODULE(_cpu, m) {
         NAGA_FIELD(softmax_scale) NAGA_FIELD(rope_base) NAGA_FIELD(qk_norm) NAGA_FIELD(mlp_dim)
         NAGA_FIELD(mlp_gated) NAGA_FIELD(experts) NAGA_FIELD(top_k) NAGA_FIELD(expert_dim)
         NAGA_FIELD(shared_dim) NAGA_FIELD(expert_gated) NAGA_FIELD(sigmoid_router)
-        NAGA_FIELD(routed_scale) NAGA_FIELD(format) NAGA_FIELD(group);
+        NAGA_FIELD(routed_scale) NAGA_FIELD(format) NAGA_FIELD(group)
+        NAGA_FIELD(rotary_dim) NAGA_FIELD(rope_scales) NAGA_FIELD(qk_norm_first)
+        NAGA_FIELD(weigh_all) NAGA_FIELD(latent_dim);
 #undef NAGA_FIELD
     nb::class_<BoundStates>(m, "BoundStates");
     nb::class_<Plan>(m, "Plan")

@@ -138,9 +138,9 @@ struct Plan::Rounded {
 
 struct Plan::Scratch {
     Rounded queries_int8, normed_int8, second_int8, shared_int8, gathered_int8, activated_int8,
-        head_int8;
+        head_int8, latent_int8;
     Buffer hidden, chunk, x, normed, first, second, third, conv, scanned, wide, partial, shared_up,
-        shared_in, shared_out, gathered;
+        shared_in, shared_out, gathered, latent;
     // Experts: rows sorted by expert, where each expert's begin, and where a choice's row lies.
     std::vector<std::int32_t> choices;
     std::vector<float> weights, logits, scores;
@@ -186,8 +186,12 @@ Plan::Plan(const PlanConfig& config, const Kernels& kernels, int threads)
         if (slot.packed) bytes += Arena::piece(std::size_t(slot.parts()) * slot.packed->bytes());
     arena_ = Arena(bytes);
     if (config.rope_base > 0)
-        for (Index i = 0; i < config.head_dim; i += 2)
-            inverse_.push_back(1 / std::pow(config.rope_base, float(i) / float(config.head_dim)));
+        for (Index i = 0; i < config.rotary_dim; i += 2) {
+            const float exponent = float(i) / float(config.rotary_dim);
+            inverse_.push_back(1 / std::pow(config.rope_base, exponent));
+            if (!config.rope_scales.empty())
+                inverse_.back() *= config.rope_scales.at(std::size_t(i / 2));
+        }
 }
 
 void Plan::add(const std::string& name, Packed* packed, std::vector<Index> shape) {
@@ -245,11 +249,16 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
             if (c.sigmoid_router) vector(1, "router.bias", {c.experts});
             layer.up.resize(std::size_t(c.experts));
             layer.down.resize(std::size_t(c.experts));
-            for (Packed& expert : layer.up) expert.shape(kernels_, up, width, c.format, c.group);
+            const Index inner = c.expert_width();
+            for (Packed& expert : layer.up) expert.shape(kernels_, up, inner, c.format, c.group);
             for (Packed& expert : layer.down)
-                expert.shape(kernels_, width, c.expert_dim, c.format, c.group);
-            add(prefix + "experts.up", layer.up.data(), {c.experts, up, width});
-            add(prefix + "experts.down", layer.down.data(), {c.experts, width, c.expert_dim});
+                expert.shape(kernels_, inner, c.expert_dim, c.format, c.group);
+            add(prefix + "experts.up", layer.up.data(), {c.experts, up, inner});
+            add(prefix + "experts.down", layer.down.data(), {c.experts, inner, c.expert_dim});
+            if (c.latent_dim) {
+                matrix(2, "enter_proj", inner, width);
+                matrix(3, "leave_proj", width, inner);
+            }
             if (c.shared_dim) {
                 matrix(0, "shared.up", (c.expert_gated ? 2 : 1) * c.shared_dim, width);
                 matrix(1, "shared.down", width, c.shared_dim);
@@ -425,15 +434,18 @@ void Plan::grow(Index rows) {
     s.scanned.reserve(std::size_t(rows * c.inner_dim()) * 4);
     if (!c.experts) return;
     Index pairs = rows * c.top_k;
-    elements(s.gathered, c.hidden_dim, pairs);
-    reserve_rounded(s.gathered_int8, c.hidden_dim, pairs);
+    elements(s.gathered, c.expert_width(), pairs);
+    reserve_rounded(s.gathered_int8, c.expert_width(), pairs);
+    elements(s.latent, c.latent_dim, rows);
+    reserve_rounded(s.latent_int8, c.latent_dim, rows);
+    if (c.latent_dim) elements(s.first, c.hidden_dim, rows);
     reserve_rounded(s.activated_int8, c.expert_dim, pairs);
     reserve_rounded(s.shared_int8, c.shared_dim, rows);
     elements(s.third, 2 * c.expert_dim, pairs);
     elements(s.shared_up, std::max(2 * c.shared_dim, c.expert_dim), std::max(rows, pairs));
     elements(s.shared_in, c.shared_dim, rows);
     elements(s.shared_out, c.hidden_dim, rows);
-    elements(s.partial, c.hidden_dim, pairs);
+    elements(s.partial, c.expert_width(), pairs);
     s.wide.reserve(std::size_t(rows * c.hidden_dim) * 4);
     s.choices.resize(std::size_t(pairs));
     s.weights.resize(std::size_t(pairs));
@@ -689,16 +701,20 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
         for (Index part = 0; part < 2; ++part) {
             Index heads = part ? c.key_heads : c.heads;
             char* x = rows + offsets[part] * element;
-            if (c.rope_base > 0)
-                kernels_.rotate({x, width, q.length, heads, d, q.start, inverse_.data()}, begin,
-                                end);
-            if (c.qk_norm)
+            auto normalise = [&] {
                 for (Index row = begin; row < end; ++row) {
                     char* head = x + row * width * element;
                     kernels_.rms_norm({head, d, layer.vectors[std::size_t(part)].data(), d,
                                        c.norm_eps, head, d},
                                       0, heads);
                 }
+            };
+            if (c.qk_norm && c.qk_norm_first) normalise();
+            if (c.rope_base > 0)
+                kernels_.rotate({x, width, q.length, heads, d, q.start, inverse_.data(),
+                                 c.rotary_dim},
+                                begin, end);
+            if (c.qk_norm && !c.qk_norm_first) normalise();
         }
         for (Index row = begin; row < end; ++row) {
             Index position = q.start + row;
@@ -812,13 +828,19 @@ void Plan::experts(Team& team, const Layer& layer, const Step& step) {
             kernels_.route_sigmoid(logits, layer.vectors[1].data(), c.experts, k, c.routed_scale,
                                    s.scores.data() + row * c.experts, choices, weights);
         else
-            kernels_.route_softmax(logits, c.experts, k, choices, weights);
+            kernels_.route_softmax(logits, c.experts, k, c.weigh_all, choices, weights);
     }
     const bool shared = c.shared_dim != 0;
     const Index shared_up = (c.expert_gated ? 2 : 1) * c.shared_dim;
     if (shared)
         product(team, s.normed.get(), width, step.rows, layer.matrices[0], s.normed_int8,
                 s.shared_up.get(), shared_up);
+    // What routed experts read: the model's own dims, or latent ones.
+    const Index inner = c.expert_width();
+    const char* entered = c.latent_dim ? s.latent.bytes() : s.normed.bytes();
+    if (c.latent_dim)
+        product(team, s.normed.get(), width, step.rows, layer.matrices[2], s.normed_int8,
+                s.latent.get(), inner);
     team.barrier();
     if (team.rank == 0) group(step);
     if (shared) {
@@ -830,10 +852,10 @@ void Plan::experts(Team& team, const Layer& layer, const Step& step) {
 
     const Index pairs = step.rows * k;
     for (Index row = team.begin(pairs); row < team.end(pairs); ++row)
-        std::memcpy(s.gathered.bytes() + row * width * element,
-                    s.normed.bytes() + s.token_of[std::size_t(row)] * width * element,
-                    std::size_t(width * element));
-    round(s.gathered.get(), width, width, team.begin(pairs), team.end(pairs), s.gathered_int8);
+        std::memcpy(s.gathered.bytes() + row * inner * element,
+                    entered + s.token_of[std::size_t(row)] * inner * element,
+                    std::size_t(inner * element));
+    round(s.gathered.get(), inner, inner, team.begin(pairs), team.end(pairs), s.gathered_int8);
     if (shared)
         product(team, s.shared_in.get(), c.shared_dim, step.rows, layer.matrices[1],
                 s.shared_int8, s.shared_out.get(), width);
@@ -864,23 +886,44 @@ void Plan::experts(Team& team, const Layer& layer, const Step& step) {
             offset += panels;
         }
     };
-    visit(layer.up, s.gathered.bytes(), width, s.gathered_int8, s.third.bytes(), up);
+    visit(layer.up, s.gathered.bytes(), inner, s.gathered_int8, s.third.bytes(), up);
     team.barrier();
     activate(team, s.third.get(), c.expert_dim, c.expert_gated, s.shared_up.get(), pairs);
     round(s.shared_up.get(), c.expert_dim, c.expert_dim, team.begin(pairs), team.end(pairs),
           s.activated_int8);
     team.barrier();
     visit(layer.down, s.shared_up.bytes(), c.expert_dim, s.activated_int8, s.partial.bytes(),
-          width);
+          inner);
     team.barrier();
+    auto own = [&](Index row) -> const void* {
+        return shared ? s.shared_out.bytes() + row * width * element : nullptr;
+    };
     std::vector<const void*> parts(static_cast<std::size_t>(k));
     for (Index row = begin; row < end; ++row) {
         for (Index i = 0; i < k; ++i)
             parts[std::size_t(i)] = s.partial.bytes() +
-                                    s.row_of[std::size_t(row * k + i)] * width * element;
-        const void* own = shared ? s.shared_out.bytes() + row * width * element : nullptr;
-        kernels_.add_experts(parts.data(), s.weights.data() + row * k, k, own, width,
-                             c.residual_multiplier, s.x.bytes() + row * width * element);
+                                    s.row_of[std::size_t(row * k + i)] * inner * element;
+        const float* weights = s.weights.data() + row * k;
+        if (!c.latent_dim) {
+            kernels_.add_experts(parts.data(), weights, k, own(row), width, c.residual_multiplier,
+                                 s.x.bytes() + row * width * element);
+            continue;
+        }
+        char* sum = s.latent.bytes() + row * inner * element;
+        std::memset(sum, 0, std::size_t(inner * element));
+        kernels_.add_experts(parts.data(), weights, k, nullptr, inner, 1, sum);
+    }
+    if (!c.latent_dim) return;
+    round(s.latent.get(), inner, inner, begin, end, s.latent_int8);
+    team.barrier();
+    product(team, s.latent.get(), inner, step.rows, layer.matrices[3], s.latent_int8,
+            s.first.get(), width);
+    team.barrier();
+    const float one = 1;
+    for (Index row = begin; row < end; ++row) {
+        const void* left = s.first.bytes() + row * width * element;
+        kernels_.add_experts(&left, &one, 1, own(row), width, c.residual_multiplier,
+                             s.x.bytes() + row * width * element);
     }
 }
 

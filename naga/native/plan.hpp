@@ -32,7 +32,10 @@ struct PlanConfig {
     Index heads = 0, key_heads = 0, head_dim = 0;
     float softmax_scale = 0;
     float rope_base = 0;  // 0: no rotation
+    Index rotary_dim = 0;              // leading dims of a head that rotate
+    std::vector<float> rope_scales;    // of each frequency, (rotary_dim / 2,); empty: 1
     bool qk_norm = false;
+    bool qk_norm_first = false;  // before the rotation
 
     Index mlp_dim = 0;
     bool mlp_gated = true;
@@ -40,6 +43,8 @@ struct PlanConfig {
     Index experts = 0, top_k = 0, expert_dim = 0, shared_dim = 0;
     bool expert_gated = true, sigmoid_router = false;
     float routed_scale = 1;
+    bool weigh_all = false;  // a softmax router's weights are of the softmax over all experts
+    Index latent_dim = 0;    // what routed experts read and write; 0: hidden_dim
 
     // What projections and experts are held in; if quantised, embeddings and the head are int8 and
     // routers stay float32. group: 32, 64 or 128 columns share a scale, or with int8 all of a
@@ -50,6 +55,7 @@ struct PlanConfig {
     Index inner_dim() const { return mamba_heads * mamba_head_dim; }
     Index conv_dim() const { return inner_dim() + 2 * groups * state_dim; }
     Index in_proj_dim() const { return inner_dim() + conv_dim() + mamba_heads; }
+    Index expert_width() const { return latent_dim ? latent_dim : hidden_dim; }
 };
 
 // One sequence's part of a step. The next one may go on from its state, and on its pages.
@@ -112,7 +118,8 @@ struct Layer {
     char kind = 0;
     Index number = 0;  // among its kind
     std::vector<float> norm;
-    // M: in_proj, out_proj. *: q, k, v, o. -: up, down. E: the shared expert's up, down.
+    // M: in_proj, out_proj. *: q, k, v, o. -: up, down. E: the shared expert's up, down; the latent
+    // space's enter, leave.
     std::vector<Packed> matrices;
     // M: conv (W, C), conv bias, dt_bias, A, D, gated norm. *: q_norm, k_norm. E: router, bias.
     std::vector<std::vector<float>> vectors;

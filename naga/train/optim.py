@@ -19,6 +19,7 @@ DECAYED = frozenset((
     "in_proj.weight", "out_proj.weight",
     "q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight",
     "up.weight", "down.weight", "router.weight", "experts.up", "experts.down",
+    "enter_proj.weight", "leave_proj.weight",
 ))  # fmt: skip
 NOT_DECAYED = frozenset((
     "norm.weight", "q_norm.weight", "k_norm.weight",

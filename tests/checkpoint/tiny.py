@@ -8,6 +8,7 @@ from torch import Tensor
 from naga.config.base import Config
 from naga.config.model import (
     AttentionConfig,
+    Llama3Config,
     MambaConfig,
     MlpConfig,
     ModelConfig,
@@ -21,6 +22,8 @@ from naga.runtime import make_runtime
 RUNTIME = make_runtime("cpu", "float32")
 MAMBA = MambaConfig(num_heads=8, head_dim=8, state_dim=16, num_groups=2, chunk_size=8)
 ATTENTION = AttentionConfig(num_heads=4, num_kv_heads=2, head_dim=8)
+# Of six frequencies some are low, some high, some between.
+LLAMA3 = Llama3Config(factor=4.0, low_freq_factor=1.0, high_freq_factor=3.0, original_positions=100)
 SIGMOID_MOE = MoeConfig(
     num_experts=6,
     top_k=2,
@@ -75,11 +78,50 @@ NAGA = vary(
     attention=AttentionConfig(num_heads=2, num_kv_heads=1, head_dim=8, qk_norm=True),
     moe=MoeConfig(num_experts=4, top_k=2, expert_dim=8, router="sigmoid", bias_update=0.001),
 )
+LLAMA = vary(
+    BASE,
+    pattern="*-*-",
+    mamba=None,
+    attention=AttentionConfig(
+        num_heads=4, num_kv_heads=2, head_dim=12, rope=RopeConfig(theta=300.0, llama3=LLAMA3)
+    ),
+    norm_eps=1e-6,
+)
+QWEN3 = vary(
+    LLAMA,
+    attention=AttentionConfig(
+        num_heads=6,
+        num_kv_heads=2,
+        head_dim=8,
+        rope=RopeConfig(theta=500.0),
+        qk_norm=True,
+        qk_norm_place="before_rotation",
+    ),
+)
+QWEN3_MOE = vary(
+    QWEN3,
+    pattern="*- *E *E",
+    tie_embeddings=False,
+    moe=MoeConfig(num_experts=6, top_k=3, expert_dim=12, weigh="all", balance_loss=0.01),
+)
+BAMBA = vary(
+    GRANITE_DENSE,
+    attention=AttentionConfig(
+        num_heads=4, num_kv_heads=2, head_dim=8, rope=RopeConfig(theta=50.0, rotary_dim=4)
+    ),
+)
+MAMBA2 = vary(BASE, pattern="MMM", mlp=None)
 EVERY = {
+    "bamba": BAMBA,
+    "mamba2": MAMBA2,
+    "llama": LLAMA,
+    "qwen3": QWEN3,
+    "qwen3_moe": QWEN3_MOE,
     "granitemoehybrid-moe": GRANITE_MOE,
     "granitemoehybrid-dense": GRANITE_DENSE,
     "nemotron_h-moe": NEMOTRON,
     "nemotron_h-dense": NEMOTRON_DENSE,
+    "nemotron_h-latent": vary(NEMOTRON, moe=vary_moe(SIGMOID_MOE, latent_dim=16)),
     "naga": NAGA,
 }
 

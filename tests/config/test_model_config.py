@@ -21,6 +21,9 @@ MODEL: dict[str, Any] = {
     "mlp": {"inner_dim": 32},
     "moe": {"num_experts": 4, "top_k": 2, "expert_dim": 8, "router": "sigmoid"},
 }
+LLAMA3 = {
+    "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_positions": 64,
+}  # fmt: skip
 RUN: dict[str, Any] = {
     "run_dir": "runs/x",
     "data": {"paths": ["a.txt"], "tokens_per_batch": 64, "sequence_len": 32},
@@ -93,6 +96,26 @@ def test_a_given_scale_replaces_the_usual_one() -> None:
         ("attention.num_heads", 5, "attention: num_heads (5) must be a multiple of num_kv_heads"),
         ("attention.head_dim", 7, "attention: rope needs an even head_dim, not 7"),
         ("attention.rope.ntk_alpha", 0.5, "attention.rope.ntk_alpha: Input should be greater than"),
+        ("attention.rope.rotary_dim", 3, "attention: rope.rotary_dim (3) must be even and at most"),
+        ("attention.rope.rotary_dim", 99, "attention: rope.rotary_dim (99) must be even and at"),
+        (
+            "attention.rope",
+            {"ntk_alpha": 2.0, "llama3": LLAMA3},
+            "attention.rope: ntk_alpha and llama3 exclude each other",
+        ),
+        (
+            "attention.rope",
+            {"ntk_alpha": 2.0, "rotary_dim": 2},
+            "attention: rope.ntk_alpha needs more than two dims that rotate",
+        ),
+        (
+            "attention.rope.llama3",
+            LLAMA3 | {"low_freq_factor": 4.0},
+            "attention.rope.llama3: low_freq_factor (4) must be below high_freq_factor (4)",
+        ),
+        ("attention.qk_norm_place", "before_rotation", "attention: qk_norm_place needs qk_norm"),
+        ("moe.weigh", "all", "moe: weigh = 'all' needs router = 'softmax'"),
+        ("moe.latent_dim", 0, "moe.latent_dim: Input should be greater than 0"),
         ("attention.rope.type", "yarn", "unknown key 'attention.rope.type'"),
         ("mlp.activation", "gelu", "mlp.activation: Input should be 'swiglu' or 'relu2'"),
         ("moe.top_k", 5, "moe: top_k (5) exceeds num_experts (4)"),

@@ -32,11 +32,18 @@ CONFIGS = {
         tie_embeddings=False,
         init_std=0.2,
         attention=AttentionConfig(
-            num_heads=6, num_kv_heads=2, head_dim=14, rope=RopeConfig(), qk_norm=True
+            num_heads=6,
+            num_kv_heads=2,
+            head_dim=14,
+            rope=RopeConfig(rotary_dim=10),
+            qk_norm=True,
+            qk_norm_place="before_rotation",
         ),
         mamba=MambaConfig(num_heads=6, head_dim=10, state_dim=14, num_groups=2),
         mlp=MlpConfig(inner_dim=70, activation="relu2"),
-        moe=MoeConfig(num_experts=5, top_k=2, expert_dim=22, shared_dim=30),
+        moe=MoeConfig(
+            num_experts=5, top_k=2, expert_dim=22, shared_dim=30, latent_dim=26, weigh="all"
+        ),
     ),
     "plain": ModelConfig(
         pattern="M*-ME",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from naga.config.model import ModelConfig
+from naga.config.model import Llama3Config, ModelConfig, RopeConfig
 from naga.ops.ssd import ssd_oracle
 
 Weights = Mapping[str, Tensor]
@@ -53,15 +53,21 @@ def moe(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
     for token in range(x.shape[0]):
         if options.router == "softmax":
             chosen = scores[token].topk(options.top_k).indices
-            shares = scores[token][chosen].softmax(0)
+            every = scores[token].softmax(0)
+            shares = every[chosen]
+            if options.weigh == "chosen":
+                shares = shares / shares.sum()
         else:
             sigmoid = scores[token].sigmoid()
             chosen = (sigmoid + weights["router.bias"]).topk(options.top_k).indices
             shares = sigmoid[chosen] / sigmoid[chosen].sum() * options.routed_scale
-        total = torch.zeros_like(x[0])
+        seen = weights["enter_proj.weight"] @ x[token] if options.latent_dim else x[token]
+        total = torch.zeros_like(seen)
         for expert, share in zip(chosen.tolist(), shares, strict=True):
-            inner = activate(weights["experts.up"][expert] @ x[token], options.activation)
+            inner = activate(weights["experts.up"][expert] @ seen, options.activation)
             total = total + share * (weights["experts.down"][expert] @ inner)
+        if options.latent_dim:
+            total = weights["leave_proj.weight"] @ total
         if options.shared_dim:
             inner = activate(weights["shared.up.weight"] @ x[token], options.activation)
             total = total + weights["shared.down.weight"] @ inner
@@ -77,9 +83,12 @@ def attention(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
         for name in "qkv"
     }
     for name in "qk":
+        first = options.qk_norm_place == "before_rotation"
+        if options.qk_norm and first:
+            heads[name] = rms_norm(heads[name], weights[f"{name}_norm.weight"], config)
         if options.rope:
-            heads[name] = rotate(heads[name], options.rope.theta, options.rope.ntk_alpha)
-        if options.qk_norm:
+            heads[name] = rotate(heads[name], options.rope)
+        if options.qk_norm and not first:
             heads[name] = rms_norm(heads[name], weights[f"{name}_norm.weight"], config)
     group = options.num_heads // options.num_kv_heads
     k, v = (heads[name].repeat_interleave(group, dim=1) for name in "kv")
@@ -90,15 +99,34 @@ def attention(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
     return mixed.flatten(1) @ weights["o_proj.weight"].T
 
 
-def rotate(x: Tensor, theta: float, ntk_alpha: float) -> Tensor:
-    half = x.shape[-1] // 2
-    base = theta * ntk_alpha ** (half / (half - 1))
+def rotate(x: Tensor, rope: RopeConfig) -> Tensor:
+    dim = rope.rotary_dim or x.shape[-1]
+    x, rest = x[..., :dim], x[..., dim:]
+    half = dim // 2
+    base = rope.theta * rope.ntk_alpha ** (half / (half - 1)) if half > 1 else rope.theta
     frequencies = base ** -(torch.arange(half, dtype=torch.float64) / half)
+    if rope.llama3:
+        frequencies = torch.stack([slowed(frequency, rope.llama3) for frequency in frequencies])
     angles = torch.arange(x.shape[0], dtype=torch.float64)[:, None] * frequencies
     turned = torch.complex(x[..., :half], x[..., half:]) * torch.polar(
         torch.ones_like(angles), angles
     ).unsqueeze(1)
-    return torch.cat([turned.real, turned.imag], dim=-1)
+    return torch.cat([turned.real, turned.imag, rest], dim=-1)
+
+
+def slowed(frequency: Tensor, scaling: Llama3Config) -> Tensor:
+    """As Llama 3.1's own code has it: by wavelengths, in positions."""
+    wavelength = 2 * torch.pi / frequency
+    low = scaling.original_positions / scaling.low_freq_factor
+    high = scaling.original_positions / scaling.high_freq_factor
+    if wavelength < high:
+        return frequency
+    if wavelength > low:
+        return frequency / scaling.factor
+    smooth = (scaling.original_positions / wavelength - scaling.low_freq_factor) / (
+        scaling.high_freq_factor - scaling.low_freq_factor
+    )
+    return (1 - smooth) * frequency / scaling.factor + smooth * frequency
 
 
 def mamba2(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:

@@ -47,6 +47,7 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         top_k=draw(st.integers(1, 4)),
         expert_dim=draw(SMALL),
         shared_dim=draw(st.none() | SMALL),
+        latent_dim=draw(st.none() | SMALL),
         activation=draw(ACTIVATIONS),
         router="sigmoid" if router else "softmax",
     )

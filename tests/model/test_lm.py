@@ -118,6 +118,8 @@ def test_packed_sequences_are_as_if_alone_in_training(name: str) -> None:
         ("everything", "bfloat16"),
         ("pairs", "float32"),
         ("*", "bfloat16"),
+        ("*, llama3, qk_norm first", "float32"),
+        ("E, latent", "float32"),
     ],
 )
 def test_any_schedule_of_any_sequences_gives_the_logits_of_each_alone(

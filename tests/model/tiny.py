@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from checkpoint.tiny import randomize
+from checkpoint.tiny import LLAMA3, randomize
 from torch import Tensor
 
 from naga.config.model import (
@@ -33,6 +33,7 @@ SIGMOID = MoeConfig(
     balance_loss=0.02,
 )
 SOFTMAX = MoeConfig(num_experts=6, top_k=3, expert_dim=12, balance_loss=0.01)
+LATENT = SIGMOID.model_copy(update={"latent_dim": 10})
 CONFIGS = {
     "M": ModelConfig(pattern="MM", mamba=MAMBA, **BASE),
     "M, limited dt, odd sizes": ModelConfig(
@@ -58,10 +59,38 @@ CONFIGS = {
         ),
         **BASE,
     ),
+    "*, part of a head rotates": ModelConfig(
+        pattern="**",
+        attention=AttentionConfig(
+            num_heads=4,
+            num_kv_heads=2,
+            head_dim=11,
+            rope=RopeConfig(theta=50.0, ntk_alpha=3.0, rotary_dim=6),
+        ),
+        **BASE,
+    ),
+    "*, llama3, qk_norm first": ModelConfig(
+        pattern="**",
+        attention=AttentionConfig(
+            num_heads=4,
+            num_kv_heads=1,
+            head_dim=12,
+            rope=RopeConfig(theta=300.0, llama3=LLAMA3),
+            qk_norm=True,
+            qk_norm_place="before_rotation",
+        ),
+        **BASE,
+    ),
     "-": ModelConfig(pattern="--", mlp=MlpConfig(inner_dim=28), **BASE),
     "-, relu2": ModelConfig(pattern="--", mlp=MlpConfig(inner_dim=28, activation="relu2"), **BASE),
     "E": ModelConfig(pattern="EE", moe=SOFTMAX, **BASE),
     "E, sigmoid, shared": ModelConfig(pattern="EE", moe=SIGMOID, **BASE),
+    "E, weighed by all": ModelConfig(
+        pattern="EE",
+        moe=MoeConfig(num_experts=6, top_k=2, expert_dim=12, weigh="all", balance_loss=0.01),
+        **BASE,
+    ),
+    "E, latent": ModelConfig(pattern="EE", moe=LATENT, **BASE),
     "pairs": ModelConfig(
         pattern="ME ME *E ME",
         mamba=MAMBA,

@@ -179,15 +179,15 @@ inline Values scan(const PlanConfig& c, const Values& xBC, const Values& dt, con
     return y;
 }
 
-// x (T, heads, d); angles rounded to float32, as large ones show.
-inline void rotate(Values& x, Index heads, Index d, Index start, const float* inverse) {
+// The first r dims of x (T, heads, d); angles rounded to float32, as large ones show.
+inline void rotate(Values& x, Index heads, Index d, Index r, Index start, const float* inverse) {
     for (Index head = 0, count = x.size() / d; head < count; ++head)
-        for (Index i = 0; i < d / 2; ++i) {
+        for (Index i = 0; i < r / 2; ++i) {
             float angle = float(start + head / heads) * inverse[i];
-            double left = x[head * d + i], right = x[head * d + i + d / 2];
+            double left = x[head * d + i], right = x[head * d + i + r / 2];
             double cos = std::cos(double(angle)), sin = std::sin(double(angle));
             x[head * d + i] = left * cos - right * sin;
-            x[head * d + i + d / 2] = right * cos + left * sin;
+            x[head * d + i + r / 2] = right * cos + left * sin;
         }
 }
 

@@ -23,8 +23,8 @@ struct Model {
     void add_layer(char kind, const std::string& prefix, Element element);
     Values mamba(const std::string& prefix, const Values& x) const;
     Values attention(const std::string& prefix, const Values& x) const;
-    Values mlp(const Values& x, const Values& up, const Values& down, Index inner,
-               bool gated) const;
+    Values mlp(const Values& x, const Values& up, const Values& down, Index inner, bool gated,
+               Index width = 0) const;
     Values experts(const std::string& prefix, const Values& x) const;
 };
 
@@ -48,7 +48,10 @@ inline Model::Model(Element element, bool plain) {
     c.head_dim = plain ? 7 : 10;
     c.softmax_scale = 0.3f;
     c.rope_base = plain ? 0 : 100;
+    c.rotary_dim = plain ? 0 : 6;
+    if (!plain) c.rope_scales = {1, 0.5f, 0.25f};
     c.qk_norm = !plain;
+    c.qk_norm_first = once_in(2);
     c.mlp_dim = 13;
     c.mlp_gated = c.expert_gated = plain;
     c.experts = 5;
@@ -58,6 +61,8 @@ inline Model::Model(Element element, bool plain) {
     c.shared_dim = plain ? 0 : 11;
     c.sigmoid_router = !plain;
     c.routed_scale = plain ? 1 : 2.5f;
+    c.weigh_all = plain && once_in(2);
+    c.latent_dim = once_in(2) ? 15 : 0;
     add("embed.weight", element, {c.vocab_size, c.hidden_dim});
     if (!c.tied) add("head.weight", element, {c.vocab_size, c.hidden_dim});
     add("norm.weight", WIDE, {c.hidden_dim}, 1);
@@ -99,8 +104,13 @@ inline void Model::add_layer(char kind, const std::string& prefix, Element eleme
         add(mixer + "down.weight", element, {D, c.mlp_dim});
     } else {
         add(mixer + "router.weight", WIDE, {c.experts, D});
-        add(mixer + "experts.up", element, {c.experts, gate * c.expert_dim, D});
-        add(mixer + "experts.down", element, {c.experts, D, c.expert_dim});
+        const Index inner = c.expert_width();
+        add(mixer + "experts.up", element, {c.experts, gate * c.expert_dim, inner});
+        add(mixer + "experts.down", element, {c.experts, inner, c.expert_dim});
+        if (c.latent_dim) {
+            add(mixer + "enter_proj.weight", element, {inner, D});
+            add(mixer + "leave_proj.weight", element, {D, inner});
+        }
         if (c.sigmoid_router) {
             // Nobody visits the last expert.
             add(mixer + "router.bias", WIDE, {c.experts});
@@ -161,22 +171,29 @@ inline Values Model::attention(const std::string& prefix, const Values& x) const
     Values k = multiply(x, get(prefix + "k_proj.weight"), c.hidden_dim);
     Values v = multiply(x, get(prefix + "v_proj.weight"), c.hidden_dim);
     std::vector<float> inverse;
-    for (Index i = 0; i < d; i += 2) inverse.push_back(std::pow(c.rope_base, -float(i) / d));
-    if (c.rope_base > 0) rotate(q, c.heads, d, 0, inverse.data());
-    if (c.rope_base > 0) rotate(k, c.key_heads, d, 0, inverse.data());
-    if (c.qk_norm) q = normalise(q, get(prefix + "q_norm.weight"), d, c.norm_eps);
-    if (c.qk_norm) k = normalise(k, get(prefix + "k_norm.weight"), d, c.norm_eps);
+    const Index r = c.rotary_dim;
+    for (Index i = 0; i < r; i += 2)
+        inverse.push_back(std::pow(c.rope_base, -float(i) / r) * c.rope_scales[i / 2]);
+    for (bool first : {true, false}) {
+        if (c.qk_norm && c.qk_norm_first == first) {
+            q = normalise(q, get(prefix + "q_norm.weight"), d, c.norm_eps);
+            k = normalise(k, get(prefix + "k_norm.weight"), d, c.norm_eps);
+        }
+        if (c.rope_base > 0 && first) rotate(q, c.heads, d, r, 0, inverse.data());
+        if (c.rope_base > 0 && first) rotate(k, c.key_heads, d, r, 0, inverse.data());
+    }
     return multiply(attend(c, q, k, v, 0), get(prefix + "o_proj.weight"), c.heads * d);
 }
 
 inline Values Model::mlp(const Values& x, const Values& up, const Values& down, Index inner,
-                         bool gated) const {
-    return multiply(activate(multiply(x, up, config.hidden_dim), inner, gated), down, inner);
+                         bool gated, Index width) const {
+    if (!width) width = config.hidden_dim;
+    return multiply(activate(multiply(x, up, width), inner, gated), down, inner);
 }
 
 inline Values Model::experts(const std::string& prefix, const Values& x) const {
     const PlanConfig& c = config;
-    const Index D = c.hidden_dim, T = x.size() / D, I = c.expert_dim;
+    const Index D = c.hidden_dim, T = x.size() / D, I = c.expert_dim, L = c.expert_width();
     Values logits = multiply(x, get(prefix + "router.weight"), D), bias(c.experts, 0.0);
     Values up = get(prefix + "experts.up"), down = get(prefix + "experts.down"), y(x.size(), 0.0);
     if (c.sigmoid_router) bias = get(prefix + "router.bias");
@@ -190,7 +207,7 @@ inline Values Model::experts(const std::string& prefix, const Values& x) const {
         Values scores = part(logits, t, c.experts), row = part(x, t, D);
         for (double& s : scores) s = c.sigmoid_router ? 1 / (1 + std::exp(-s)) : std::exp(s);
         std::vector<Index> chosen;
-        double total = 0;
+        double total = 0, every = std::accumulate(scores.begin(), scores.end(), 0.0);
         while (Index(chosen.size()) < c.top_k) {
             Index best = -1;
             for (Index e = 0; e < c.experts; ++e)
@@ -200,12 +217,16 @@ inline Values Model::experts(const std::string& prefix, const Values& x) const {
             chosen.push_back(best);
             total += scores[best];
         }
+        if (c.weigh_all) total = every;
+        if (c.latent_dim) row = multiply(row, get(prefix + "enter_proj.weight"), D);
+        Values sum(L, 0.0);
         for (Index e : chosen) {
-            Values out = mlp(row, part(up, e, Index(up.size()) / c.experts), part(down, e, D * I),
-                             I, c.expert_gated);
-            for (Index j = 0; j < D; ++j)
-                y[t * D + j] += c.routed_scale * scores[e] / total * out[j];
+            Values out = mlp(row, part(up, e, Index(up.size()) / c.experts), part(down, e, L * I),
+                             I, c.expert_gated, L);
+            for (Index j = 0; j < L; ++j) sum[j] += c.routed_scale * scores[e] / total * out[j];
         }
+        if (c.latent_dim) sum = multiply(sum, get(prefix + "leave_proj.weight"), L);
+        for (Index j = 0; j < D; ++j) y[t * D + j] += sum[j];
     }
     return y;
 }

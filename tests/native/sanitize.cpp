@@ -297,11 +297,13 @@ void test_attention(const Kernels& k) {
 
 void test_rotate(const Kernels& k) {
     Index T = pick(0, 5), heads = pick(1, 4), d = 2 * odd(140), start = pick(0, 5000);
-    Array x(k.element, T, heads * d, pick(0, 3)), inverse(WIDE, 1, d / 2);
-    for (Index i = 0; i < d / 2; ++i) inverse.set(0, i, std::pow(1e4, -2.0 * i / d));
+    Index r = once_in(2) ? d : 2 * pick(1, d / 2);
+    d += r < d && once_in(2);
+    Array x(k.element, T, heads * d, pick(0, 3)), inverse(WIDE, 1, r / 2);
+    for (Index i = 0; i < r / 2; ++i) inverse.set(0, i, std::pow(1e4, -2.0 * i / r));
     Values expected = x.fill().spoil().values();
-    rotate(expected, heads, d, start, inverse.floats());
-    Rotation work{x.at(), x.stride, T, heads, d, start, inverse.floats()};
+    rotate(expected, heads, d, r, start, inverse.floats());
+    Rotation work{x.at(), x.stride, T, heads, d, start, inverse.floats(), r};
     in_parts(T, [&](Index first, Index last) { k.rotate(work, first, last); });
     compare("rotate", x, expected);
 }
@@ -330,6 +332,7 @@ void test_pointwise(const Kernels& k) {
 
 void test_moe(const Kernels& k) {
     Index experts = pick(1, 20), top_k = pick(1, std::min(experts, Index(6))), D = odd(70);
+    const bool all = once_in(2);
     for (bool sigmoid : {false, true}) {
         Array logits(WIDE, 1, experts), bias(WIDE, 1, experts), kept(WIDE, 1, experts);
         Array weights(WIDE, 1, top_k);
@@ -340,7 +343,9 @@ void test_moe(const Kernels& k) {
         if (sigmoid)
             k.route_sigmoid(logits.floats(), bias.floats(), experts, top_k, 2.5f, kept.floats(),
                             choices.data(), weights.floats());
-        else k.route_softmax(logits.floats(), experts, top_k, choices.data(), weights.floats());
+        else
+            k.route_softmax(logits.floats(), experts, top_k, all, choices.data(),
+                            weights.floats());
         std::vector<bool> taken(experts);
         Values expected;
         double total = sigmoid ? 1e-20 : 0, worst = INFINITY, missed = -INFINITY;
@@ -350,6 +355,8 @@ void test_moe(const Kernels& k) {
             expected.push_back(sigmoid ? scores[e] : std::exp(scores[e] - scores[choices[0]]));
             total += expected.back();
         }
+        for (Index e = 0; all && !sigmoid && e < experts; ++e)
+            if (!taken[e]) total += std::exp(scores[e] - scores[choices[0]]);
         bool known = std::none_of(scores.begin(), scores.end(), [](double x) { return x != x; });
         for (Index e = 0; e < experts; ++e) {
             double score = scores[e] + (sigmoid ? bias.get(0, e) : 0);
