@@ -14,27 +14,35 @@ from naga.config.model import ModelConfig
 
 Shape = tuple[int, ...]
 
-KINDS = {"M": "Mamba-2", "*": "attention", "-": "MLP", "E": "mixture of experts"}
+KINDS = {"M": "Mamba-2", "*": "attention", "-": "MLP", "E": "mixture of experts", "S": "Mamba-1"}
 
 
 class Form(Enum):
     SAME = "one tensor of the same shape"
     CHANNELS = "(C, W) in memory, one tensor (C, 1, W) on disk"
     EXPERTS = "(E, ...) in memory, one tensor (...) per expert on disk"
+    HALVES = "(2I, D) in memory, gate (I, D) and up (I, D) on disk"
+    EXPERT_HALVES = "(E, 2I, D) in memory, gate (I, D) and up (I, D) per expert on disk"
+
+
+# The rows of a gated `up` in memory, in order, as most layouts name them on disk.
+HALVES = ("gate", "up")
+# A part's place in the weight, as torch indexes.
+Index = int | slice | tuple[int, slice] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One tensor on disk: all of a weight, or its slice `index` along the first dimension."""
+    """One tensor on disk: all of a weight, or what `index` takes of it."""
 
     stored: str
     shape: Shape
-    index: int | None
+    index: Index
 
 
 @dataclass(frozen=True)
 class Weight:
-    """A row of the table; with Form.EXPERTS `stored` has {expert} in it."""
+    """A row of the table; `stored` has {expert} and {half} in it where its form has several."""
 
     name: str
     stored: str
@@ -51,8 +59,23 @@ class Weight:
                 yield Part(stored=stored, shape=shape[1:], index=expert)
         elif self.form is Form.CHANNELS:
             yield Part(stored=self.stored, shape=(shape[0], 1, *shape[1:]), index=None)
+        elif self.form is Form.HALVES:
+            for half, rows in _halves(shape[0]):
+                stored = self.stored.format(half=half)
+                yield Part(stored=stored, shape=(shape[0] // 2, *shape[1:]), index=rows)
+        elif self.form is Form.EXPERT_HALVES:
+            for expert in range(shape[0]):
+                for half, rows in _halves(shape[1]):
+                    stored = self.stored.format(expert=expert, half=half)
+                    part = (shape[1] // 2, *shape[2:])
+                    yield Part(stored=stored, shape=part, index=(expert, rows))
         else:
             yield Part(stored=self.stored, shape=shape, index=None)
+
+
+def _halves(rows: int) -> Iterator[tuple[str, slice]]:
+    for number, half in enumerate(HALVES):
+        yield half, slice(number * rows // 2, (number + 1) * rows // 2)
 
 
 @dataclass(frozen=True, kw_only=True)

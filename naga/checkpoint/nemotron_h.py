@@ -94,6 +94,8 @@ def weights(config: ModelConfig) -> tuple[Weight, ...]:
 
 
 def refusals(config: ModelConfig) -> Iterator[str]:
+    for letter in sorted({*config.layers} - {*LAYERS}):
+        yield f"{describe_layer(config, letter)}: {NAME} has no such layer"
     if config.tie_embeddings:
         yield f"{NAME} has no tied embeddings"
     if config.embedding_multiplier != 1.0:

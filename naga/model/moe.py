@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from naga.config.model import MoeConfig
 from naga.model.mlp import ACTIVATIONS, Mlp
 from naga.ops.linear import linear, linear_rows
-from naga.ops.moe import balance_loss, experts, experts_rows, route_sigmoid, route_softmax
+from naga.ops.moe import (
+    balance_loss,
+    experts,
+    experts_rows,
+    route_sigmoid,
+    route_softmax,
+    route_softmax_all,
+)
 
 
 class Router(nn.Module):
@@ -27,11 +34,13 @@ class Router(nn.Module):
         """logits (T, E) float32 -> choices (T, k), weights (T, k)."""
         if self._config.router == "softmax":
             return route_softmax(logits, self._config.top_k)
+        if self._config.router == "softmax_all":
+            return route_softmax_all(logits, self._config.top_k)
         return route_sigmoid(logits, self.bias, self._config.top_k, self._config.routed_scale)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """What the balancing loss averages: each token's scores, summing to one."""
-        if self._config.router == "softmax":
+        if self._config.router != "sigmoid":
             return logits.softmax(-1)
         scores = logits.sigmoid()
         return scores / scores.sum(-1, keepdim=True)

@@ -181,8 +181,8 @@ def test_what_a_layout_cannot_say_is_named(
 
 
 def test_an_unknown_layout_is_named() -> None:
-    with pytest.raises(ConfigError, match="layout 'jamba': unknown; use granitemoehybrid"):
-        layout_for(tiny.BASE, "jamba")
+    with pytest.raises(ConfigError, match="layout 'zamba': unknown; use granitemoehybrid"):
+        layout_for(tiny.BASE, "zamba")
 
 
 @pytest.mark.parametrize("name", HUB)
@@ -273,7 +273,7 @@ MISREAD = [
     ("nemotron_h", {"hybrid_override_pattern": None}, "missing key 'hybrid_override_pattern'"),
     ("nemotron_h", {"hybrid_override_pattern": "M*Z-"}, "pattern letter 2 is 'Z'"),
     ("nemotron_h", {"moe_jitter": 0.1}, "unknown: moe_jitter"),
-    ("nemotron_h", {"model_type": "jamba"}, "model_type is 'jamba'; naga reads"),
+    ("nemotron_h", {"model_type": "zamba"}, "model_type is 'zamba'; naga reads"),
 ]
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from naga.config.base import Config
 from naga.config.model import (
     AttentionConfig,
+    Mamba1Config,
     MambaConfig,
     MlpConfig,
     ModelConfig,
@@ -75,11 +76,34 @@ NAGA = vary(
     attention=AttentionConfig(num_heads=2, num_kv_heads=1, head_dim=8, qk_norm=True),
     moe=MoeConfig(num_experts=4, top_k=2, expert_dim=8, router="sigmoid", bias_update=0.001),
 )
+JAMBA = vary(
+    BASE,
+    pattern="S- *E S- SE S- *E",
+    tie_embeddings=False,
+    norm_eps=1e-6,
+    mamba=None,
+    mamba1=Mamba1Config(inner_dim=64, state_dim=16, dt_rank=12, norms=True),
+    attention=ATTENTION,
+    moe=MoeConfig(num_experts=6, top_k=2, expert_dim=24, router="softmax_all", balance_loss=0.01),
+)
+JAMBA_DENSE = vary(
+    JAMBA, pattern="S-" * 3, tie_embeddings=True, attention=None, moe=None, max_positions=200
+)
+MAMBA1_ALONE = vary(
+    BASE,
+    pattern="SSS",
+    mlp=None,
+    mamba=None,
+    mamba1=Mamba1Config(inner_dim=96, state_dim=7, conv_width=3, dt_rank=5),
+)
 EVERY = {
     "granitemoehybrid-moe": GRANITE_MOE,
     "granitemoehybrid-dense": GRANITE_DENSE,
     "nemotron_h-moe": NEMOTRON,
     "nemotron_h-dense": NEMOTRON_DENSE,
+    "jamba-moe": JAMBA,
+    "jamba-dense": JAMBA_DENSE,
+    "mamba": MAMBA1_ALONE,
     "naga": NAGA,
 }
 

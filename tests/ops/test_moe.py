@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from naga.ops.moe import balance_loss, experts, experts_rows, route_sigmoid, route_softmax
+from naga.ops.moe import (
+    balance_loss,
+    experts,
+    experts_rows,
+    route_sigmoid,
+    route_softmax,
+    route_softmax_all,
+)
 from naga.ops.pointwise import relu2, swiglu, swiglu_rows
 
 DIM, INNER, EXPERTS = 16, 8, 5
@@ -151,3 +158,16 @@ def test_balance_loss_pushes_probability_away_from_the_busy_expert() -> None:
     balance_loss(logits.softmax(-1), torch.tensor([6, 1, 1])).backward()
     assert logits.grad is not None
     assert (logits.grad[:, 0] > 0).all() and (logits.grad[:, 1:] < 0).all()
+
+
+def test_softmax_over_all_keeps_the_shares_of_the_chosen() -> None:
+    logits = normal(30, 7) * 3
+    choices, weights = route_softmax_all(logits, 3)
+    shares, expected = logits.double().softmax(-1).topk(3, dim=-1)
+    assert choices.equal(expected)
+    torch.testing.assert_close(weights.double(), shares, rtol=1e-6, atol=1e-9)
+    assert (weights.sum(-1) < 1).all()
+    alone = [route_softmax_all(row[None], 3)[1] for row in logits]
+    assert torch.cat(alone).equal(weights)
+    large = route_softmax_all(torch.tensor([[1e30, 0.0, -1e30]]), 2)[1]
+    assert large.tolist() == [[1.0, 0.0]]

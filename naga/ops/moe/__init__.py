@@ -3,6 +3,7 @@
 T tokens, D model dim, E experts, k choices per token, I inner dim.
 
     route_softmax(logits, k)                     top-k of the logits, softmax over those k
+    route_softmax_all(logits, k)                 top-k of the logits, softmax over all experts
     route_sigmoid(logits, bias, k, scale)        top-k of sigmoid + bias; scale · sigmoid / sum
     experts(x, choices, weights, up, down, act)  training form: Σ over choices of weight · expert(x)
     experts_rows(...)                            row form: experts see rows padded to ROW_MULTIPLE
@@ -18,6 +19,14 @@ from naga.ops.moe.reference import (
     experts_rows,
     route_sigmoid,
     route_softmax,
+    route_softmax_all,
 )
 
-__all__ = ["balance_loss", "experts", "experts_rows", "route_sigmoid", "route_softmax"]
+__all__ = [
+    "balance_loss",
+    "experts",
+    "experts_rows",
+    "route_sigmoid",
+    "route_softmax",
+    "route_softmax_all",
+]

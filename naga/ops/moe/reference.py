@@ -19,6 +19,13 @@ def route_softmax(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
     return choices, powers / powers.sum(-1, keepdim=True)
 
 
+def route_softmax_all(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    """choices (T, k), weights (T, k); those of the experts not chosen are missing from the sum."""
+    chosen, choices = logits.topk(top_k, dim=-1)
+    powers = torch.exp(logits - chosen[:, :1])
+    return choices, torch.exp(chosen - chosen[:, :1]) / powers.sum(-1, keepdim=True)
+
+
 def route_sigmoid(logits: Tensor, bias: Tensor, top_k: int, scale: float) -> tuple[Tensor, Tensor]:
     """choices (T, k), weights (T, k); the bias balances load without a loss (arXiv 2408.15664)."""
     # exp beyond float32 would be infinite, and its gradient 0 · inf even where nobody chooses.
