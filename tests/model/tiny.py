@@ -34,7 +34,7 @@ SIGMOID = MoeConfig(
     balance_loss=0.02,
 )
 SOFTMAX = MoeConfig(num_experts=6, top_k=3, expert_dim=12, balance_loss=0.01)
-MAMBA1 = Mamba1Config(inner_dim=40, state_dim=16, dt_rank=12, norms=True)
+MAMBA1 = Mamba1Config(inner_dim=37, state_dim=21, dt_rank=12, norms=True)
 CONFIGS = {
     "M": ModelConfig(pattern="MM", mamba=MAMBA, **BASE),
     "M, limited dt, odd sizes": ModelConfig(
@@ -76,9 +76,10 @@ CONFIGS = {
         **BASE,
     ),
     "everything": ModelConfig(
-        pattern="ME*EM-*-",
+        pattern="ME*EM-*-S",
         tie_embeddings=False,
         mamba=MAMBA,
+        mamba1=MAMBA1,
         attention=AttentionConfig(
             num_heads=4, num_kv_heads=2, head_dim=8, rope=RopeConfig(), qk_norm=True
         ),
@@ -87,22 +88,18 @@ CONFIGS = {
         residual_multiplier=0.7,
         **BASE,
     ),
+    "E, softmax over all": ModelConfig(
+        pattern="E-E",
+        mlp=MlpConfig(inner_dim=28),
+        moe=SOFTMAX.model_copy(update={"router": "softmax_all"}),
+        **BASE,
+    ),
     "S": ModelConfig(
         pattern="SS", mamba1=Mamba1Config(inner_dim=48, state_dim=16, dt_rank=2), **BASE
     ),
     "S, norms, odd sizes": ModelConfig(
         pattern="SS",
         mamba1=Mamba1Config(inner_dim=37, state_dim=7, conv_width=3, dt_rank=5, norms=True),
-        **BASE,
-    ),
-    "S beside others": ModelConfig(
-        pattern="SE*-SM",
-        tie_embeddings=False,
-        mamba=MAMBA,
-        mamba1=MAMBA1,
-        attention=ATTENTION,
-        mlp=MlpConfig(inner_dim=28),
-        moe=MoeConfig(num_experts=6, top_k=3, expert_dim=12, router="softmax_all"),
         **BASE,
     ),
 }

@@ -29,6 +29,16 @@ inline void route_softmax(const float* logits, Index experts, Index top_k, std::
     for (Index k = 0; k < top_k; ++k) weights[k] /= total;
 }
 
+// As route_softmax, weighed against all experts.
+inline void route_softmax_all(const float* logits, Index experts, Index top_k,
+                              std::int32_t* choices, float* weights) {
+    choose(logits, experts, top_k, choices);
+    float total = 0;
+    for (Index e = 0; e < experts; ++e) total += std::exp(logits[e] - logits[choices[0]]);
+    for (Index k = 0; k < top_k; ++k)
+        weights[k] = std::exp(logits[choices[k]] - logits[choices[0]]) / total;
+}
+
 // `scores` (experts,) is scratch: scores for choosing, bias included.
 inline void route_sigmoid(const float* logits, const float* bias, Index experts, Index top_k,
                           float scale, float* scores, std::int32_t* choices, float* weights) {
@@ -63,6 +73,7 @@ void add_experts(const void* const* parts, const float* weights, Index top_k, co
 
 template <class E> void fill_moe(Kernels& table) {
     table.route_softmax = moe_detail::route_softmax;
+    table.route_softmax_all = moe_detail::route_softmax_all;
     table.route_sigmoid = moe_detail::route_sigmoid;
     table.add_experts = moe_detail::add_experts<E>;
 }
