@@ -279,7 +279,7 @@ def _place(config: ModelConfig, runtime: Runtime, shape: Shape) -> tuple[Batch, 
     pool = StatePool.create(
         config, runtime, num_slots=shape.batch, num_pages=shape.batch * pages, page_size=PAGE
     )
-    for part in (pool.ssm, pool.conv, pool.keys, pool.values):
+    for part in (*pool.by_slot.values(), pool.keys, pool.values):
         part.normal_()
     rows = range(shape.batch)
     batch = place(

@@ -13,7 +13,7 @@ from typing import Any
 from naga.checkpoint import pairs
 from naga.checkpoint.fields import INERT, Fields
 from naga.checkpoint.granitemoehybrid import LAYERS, mamba_refusals, read_mamba, write_mamba
-from naga.checkpoint.layout import Form, Layout, Weight
+from naga.checkpoint.layout import Layout, Weight
 from naga.checkpoint.rope import read_rope, rope_refusals, write_rope
 from naga.checkpoint.unsaid import ATTENTION, MAMBA, MLP, unsaid
 from naga.config.load import parse_config
@@ -23,23 +23,15 @@ NAME = "bamba"
 # Of each attention head.
 ROTATING = 0.5
 SAID = {"mamba": MAMBA, "attention": ATTENTION | {"rope", "scale"}, "mlp": MLP}
-TOP = (
-    Weight("embed.weight", "model.embed_tokens.weight"),
-    Weight("norm.weight", "model.final_layernorm.weight"),
-)
 TABLES = {
     "M": LAYERS["M"],
     "*": pairs.ATTENTION,
-    "-": (
-        Weight("norm.weight", "pre_ff_layernorm.weight"),
-        Weight("mixer.up.weight", "feed_forward.{half}_proj.weight", Form.HALVES),
-        Weight("mixer.down.weight", "feed_forward.down_proj.weight"),
-    ),
+    "-": pairs.FEED_FORWARD,
 }
 
 
 def weights(config: ModelConfig) -> tuple[Weight, ...]:
-    return pairs.weights(config, TABLES, TOP)
+    return pairs.weights(config, TABLES, pairs.TOP_FINAL)
 
 
 def refusals(config: ModelConfig) -> Iterator[str]:

@@ -6,7 +6,9 @@ from typing import Literal
 from naga.checkpoint import (
     bamba,
     granitemoehybrid,
+    jamba,
     llama,
+    mamba,
     mamba2,
     nemotron_h,
     qwen3,
@@ -34,6 +36,8 @@ LAYOUTS = (
     bamba.LAYOUT,
     qwen3.LAYOUT,
     qwen3_moe.LAYOUT,
+    jamba.LAYOUT,
+    mamba.LAYOUT,
     naga_layout.LAYOUT,
 )
 

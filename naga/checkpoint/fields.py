@@ -23,7 +23,6 @@ INERT = (
     "hidden_dropout",
 )  # fmt: skip
 
-
 MAX_LAYERS = 100_000
 
 
@@ -40,11 +39,11 @@ class Fields:
             self.fail(f"{key} must be a whole number of 64 bits, not {value!r:.40}")
         return int(value)
 
-    def num_layers(self) -> int:
-        """num_hidden_layers, few enough to be told one by one."""
-        value = self.integer("num_hidden_layers")
+    def num_layers(self, key: str = "num_hidden_layers") -> int:
+        """A number of layers, few enough to be told one by one."""
+        value = self.integer(key)
         if not 0 < value <= MAX_LAYERS:
-            self.fail(f"num_hidden_layers must be from 1 to {MAX_LAYERS}, not {value}")
+            self.fail(f"{key} must be from 1 to {MAX_LAYERS}, not {value}")
         return value
 
     def number(self, key: str, default: float | None = None) -> float:

@@ -14,7 +14,7 @@ from naga.config.model import ModelConfig
 
 Shape = tuple[int, ...]
 
-KINDS = {"M": "Mamba-2", "*": "attention", "-": "MLP", "E": "mixture of experts"}
+KINDS = {"M": "Mamba-2", "*": "attention", "-": "MLP", "E": "mixture of experts", "S": "Mamba-1"}
 
 
 class Form(Enum):

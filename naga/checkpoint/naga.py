@@ -19,6 +19,11 @@ MAMBA = (
     "in_proj.weight", "conv.weight", "conv.bias", "dt_bias", "A_log", "D", "norm.weight",
     "out_proj.weight",
 )  # fmt: skip
+MAMBA1 = (
+    "in_proj.weight", "conv.weight", "conv.bias", "x_proj.weight", "dt_proj.weight", "dt_bias",
+    "A_log", "D", "out_proj.weight",
+)  # fmt: skip
+MAMBA1_NORMS = ("dt_norm.weight", "B_norm.weight", "C_norm.weight")
 ATTENTION = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight")
 MLP = ("up.weight", "down.weight")
 MOE = ("router.weight", "experts.up", "experts.down")
@@ -38,6 +43,9 @@ def weights(config: ModelConfig) -> tuple[Weight, ...]:
 def _mixer_names(config: ModelConfig, letter: str) -> tuple[str, ...]:
     if letter == "M":
         return MAMBA
+    if letter == "S":
+        normed = config.mamba1 is not None and config.mamba1.norms
+        return (*MAMBA1, *MAMBA1_NORMS) if normed else MAMBA1
     if letter == "-":
         return MLP
     if letter == "*":

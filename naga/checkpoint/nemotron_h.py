@@ -122,6 +122,8 @@ def _of_layer(config: ModelConfig, letter: str) -> tuple[Weight, ...]:
 
 
 def refusals(config: ModelConfig) -> Iterator[str]:
+    for letter in sorted({*config.layers} - {*LAYERS}):
+        yield f"{describe_layer(config, letter)}: {NAME} has no such layer"
     if config.tie_embeddings:
         yield f"{NAME} has no tied embeddings"
     if config.embedding_multiplier != 1.0:

@@ -15,6 +15,8 @@ TOP = (
     Weight("embed.weight", "model.embed_tokens.weight"),
     Weight("norm.weight", "model.norm.weight"),
 )
+# As Bamba, Falcon-H1 and Jamba have it.
+TOP_FINAL = (TOP[0], Weight("norm.weight", "model.final_layernorm.weight"))
 HEAD = Weight("head.weight", "lm_head.weight")
 ATTENTION = (
     Weight("norm.weight", "input_layernorm.weight"),
@@ -31,6 +33,11 @@ MLP = (
     Weight("norm.weight", "post_attention_layernorm.weight"),
     Weight("mixer.up.weight", "mlp.{half}_proj.weight", Form.HALVES),
     Weight("mixer.down.weight", "mlp.down_proj.weight"),
+)
+FEED_FORWARD = (
+    Weight("norm.weight", "pre_ff_layernorm.weight"),
+    Weight("mixer.up.weight", "feed_forward.{half}_proj.weight", Form.HALVES),
+    Weight("mixer.down.weight", "feed_forward.down_proj.weight"),
 )
 
 

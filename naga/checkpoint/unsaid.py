@@ -20,9 +20,10 @@ ATTENTION = frozenset(("num_heads", "num_kv_heads", "head_dim"))
 MAMBA = frozenset((
     "num_heads", "head_dim", "state_dim", "num_groups", "conv_width", "chunk_size", "dt_limit",
 ))  # fmt: skip
+MAMBA1 = frozenset(("inner_dim", "state_dim", "conv_width", "dt_rank"))
 MLP = frozenset(("inner_dim",))
 MOE = frozenset(("num_experts", "top_k", "expert_dim", "balance_loss"))
-LETTERS = {"mamba": "M", "attention": "*", "mlp": "-", "moe": "E"}
+LETTERS = {"mamba": "M", "attention": "*", "mlp": "-", "moe": "E", "mamba1": "S"}
 
 
 def unsaid(

@@ -1,6 +1,7 @@
 """ModelConfig: a pattern string over single-mixer layers, and one section per kind of layer.
 
-Pattern letters: M Mamba-2 · * attention · - dense MLP · E mixture of experts (spaces are ignored).
+Pattern letters: M Mamba-2 · * attention · - dense MLP · E mixture of experts · S Mamba-1 (spaces
+are ignored).
 Every layer is `x = x + residual_multiplier * mixer(rms_norm(x))`; layers of one kind share a
 section. Says nothing about initial values (model/init.py) or how a checkpoint spells these.
 """
@@ -13,6 +14,8 @@ from pydantic import AllowInfNan, Field, model_validator
 from naga.config.base import Config
 
 Activation = Literal["swiglu", "relu2"]
+# Layers that a sequence cannot go on from without a snapshot of their state.
+RECURRENT = "MS"
 
 
 class Llama3Config(Config):
@@ -149,6 +152,23 @@ class MambaConfig(Config):
         return self
 
 
+class Mamba1Config(Config):
+    inner_dim: int = Field(gt=0)
+    """Channels of the scan and under the convolution."""
+    state_dim: int = Field(16, gt=0)
+    """Numbers that each channel remembers."""
+    conv_width: int = Field(4, ge=2)
+    dt_rank: int = Field(gt=0)
+    """Numbers that the time steps of all channels are made of."""
+    norms: bool = False
+    """RMSNorms over what dt is made of, over B and over C (as Jamba has)."""
+
+    @property
+    def select_dim(self) -> int:
+        """Rows of x_proj, in the order [dt | B | C]."""
+        return self.dt_rank + 2 * self.state_dim
+
+
 class MlpConfig(Config):
     inner_dim: int = Field(gt=0)
     activation: Activation = "swiglu"
@@ -208,6 +228,7 @@ class ModelConfig(Config):
     mamba: MambaConfig | None = None
     mlp: MlpConfig | None = None
     moe: MoeConfig | None = None
+    mamba1: Mamba1Config | None = None
 
     @property
     def layers(self) -> str:
@@ -217,17 +238,24 @@ class ModelConfig(Config):
     def count(self, letter: str) -> int:
         return self.layers.count(letter)
 
+    @property
+    def recurrent(self) -> bool:
+        """Whether a layer has a state that moves from token to token."""
+        return any(letter in self.layers for letter in RECURRENT)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.layers:
             raise ValueError("pattern has no layer")
-        sections = {"M": self.mamba, "*": self.attention, "-": self.mlp, "E": self.moe}
-        names = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
+        sections = {
+            "M": self.mamba, "*": self.attention, "-": self.mlp, "E": self.moe, "S": self.mamba1,
+        }  # fmt: skip
+        names = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe", "S": "mamba1"}
         for index, letter in enumerate(self.layers):
             if letter not in sections:
                 raise ValueError(
                     f"pattern letter {index} is {letter!r}; known are M (Mamba-2), "
-                    "* (attention), - (MLP), E (mixture of experts)"
+                    "* (attention), - (MLP), E (mixture of experts), S (Mamba-1)"
                 )
         for letter, section in sections.items():
             if letter in self.layers and section is None:

@@ -69,6 +69,8 @@ def account(
 def _layer(letter: str, config: ModelConfig, dtype_bytes: int) -> LayerAccount:
     if letter == "M":
         return _mamba2(config, dtype_bytes)
+    if letter == "S":
+        return _mamba1(config, dtype_bytes)
     if letter == "*":
         return _attention(config)
     return _mlp(config) if letter == "-" else _moe(config)
@@ -89,6 +91,25 @@ def _mamba2(config: ModelConfig, dtype_bytes: int) -> LayerAccount:
         # The scan decays, adds an outer product and reads: three multiply-adds per state element.
         flops_per_token=2 * (products + conv + 3 * state),
         state_bytes=4 * state + dtype_bytes * mamba.conv_dim * (mamba.conv_width - 1),
+    )
+
+
+def _mamba1(config: ModelConfig, dtype_bytes: int) -> LayerAccount:
+    mamba, dim = config.mamba1, config.hidden_dim
+    assert mamba is not None
+    inner, state = mamba.inner_dim, mamba.inner_dim * mamba.state_dim
+    products = inner * (3 * dim + mamba.select_dim + mamba.dt_rank)
+    conv = inner * mamba.conv_width
+    # Biases of the convolution and of dt, D, A_log, the layer's norm.
+    small = 3 * inner + state + dim + (mamba.select_dim if mamba.norms else 0)
+    parameters = products + conv + small
+    return LayerAccount(
+        kind="S",
+        parameters=parameters,
+        active_parameters=parameters,
+        # As Mamba-2's; the decay, one for each number of the state, counts as one multiply-add.
+        flops_per_token=2 * (products + conv + 4 * state),
+        state_bytes=4 * state + dtype_bytes * inner * (mamba.conv_width - 1),
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from naga.config.model import ModelConfig
 from naga.model.attention import Attention
+from naga.model.mamba1 import Mamba1
 from naga.model.mamba2 import Mamba2
 from naga.model.mlp import Mlp
 from naga.model.moe import Moe, Routing
@@ -19,7 +20,7 @@ from naga.model.state import Batch, StatePool
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerState:
-    """One layer's pools, views into StatePool: (ssm, conv) for M, KeyValues for *, else nothing."""
+    """One layer's pools, views into StatePool: (ssm, conv) for M, S; KeyValues for *; else none."""
 
     pools: tuple[Any, ...]
 
@@ -36,13 +37,18 @@ class StateView:
         earlier = self._layers[:index].count(letter)
         if letter == "M":
             return LayerState(pools=(self._pool.ssm[earlier], self._pool.conv[earlier]))
+        if letter == "S":
+            pools = (self._pool.mamba1_ssm[earlier], self._pool.mamba1_conv[earlier])
+            return LayerState(pools=pools)
         return LayerState(pools=(self._pool.key_values(earlier),) if letter == "*" else ())
 
 
-def make_mixer(letter: str, config: ModelConfig) -> Mamba2 | Attention | Mlp | Moe:
+def make_mixer(letter: str, config: ModelConfig) -> Mamba1 | Mamba2 | Attention | Mlp | Moe:
     dim, eps = config.hidden_dim, config.norm_eps
     if letter == "M" and config.mamba:
         return Mamba2(dim, config.mamba, eps)
+    if letter == "S" and config.mamba1:
+        return Mamba1(dim, config.mamba1, eps)
     if letter == "*" and config.attention:
         return Attention(dim, config.attention, eps)
     if letter == "-" and config.mlp:

@@ -32,7 +32,7 @@ class Router(nn.Module):
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """What the balancing loss averages: each token's scores, summing to one."""
-        if self._config.router == "softmax":
+        if self._config.router != "sigmoid":
             return logits.softmax(-1)
         scores = logits.sigmoid()
         return scores / scores.sum(-1, keepdim=True)

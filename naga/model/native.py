@@ -149,7 +149,8 @@ class NativeModel:
         """Of the pool that came last, looked at once."""
         if self._bound is None or self._bound[0] is not pool:
             scales = (pool.key_scales, pool.value_scales)
-            states = self._plan.bind(pool.ssm, pool.conv, pool.keys, pool.values, *scales)
+            mamba1 = (pool.mamba1_ssm, pool.mamba1_conv)
+            states = self._plan.bind(pool.ssm, pool.conv, pool.keys, pool.values, *scales, *mamba1)
             self._bound = (pool, states)
         return self._bound[1]
 
@@ -299,6 +300,14 @@ def _fields(config: ModelConfig) -> Mapping[str, _Field]:
             "conv_width": mamba.conv_width,
             "dt_low": mamba.dt_limit[0],
             "dt_high": mamba.dt_limit[1],
+        }
+    if mamba1 := config.mamba1:
+        fields |= {
+            "mamba1_dim": mamba1.inner_dim,
+            "mamba1_state_dim": mamba1.state_dim,
+            "mamba1_conv_width": mamba1.conv_width,
+            "dt_rank": mamba1.dt_rank,
+            "mamba1_norms": mamba1.norms,
         }
     if attention := config.attention:
         fields |= {

@@ -123,6 +123,28 @@ struct Scan {
     Index y_stride;
 };
 
+// The selective scan of one sequence (arXiv 2312.00752) and its gate: every channel has its own
+// decays. C channels here.
+struct SelectiveScan {
+    const float* x;  // (T, C) after the convolution
+    Index x_stride;
+    const float* B;  // (T, S)
+    const float* C;  // (T, S)
+    Index stride;    // of B and C
+    const void* dt;  // (T, C) E, before bias and softplus
+    Index dt_stride;
+    const void* z;  // (T, C) E
+    Index z_stride;
+    Index rows, channels, state_dim;
+    const float* dt_bias;  // (C,)
+    const float* A;        // (C, S), negative
+    const float* D;        // (C,)
+    float* state;          // (C, S): from initial to final
+    bool fresh;            // counts as zeros and is never read
+    void* y;               // (T, C) E: silu(z) times what the scan gives
+    Index y_stride;
+};
+
 // Rotary embedding in place of a head's first dims: (T, heads, d), positions start, start + 1, ...
 struct Rotation {
     void* x;  // E
@@ -205,6 +227,9 @@ struct Kernels {
 
     // ssd; heads [first, last)
     void (*scan)(const Scan&, Index first, Index last);
+
+    // selective_scan; channels [first, last)
+    void (*selective_scan)(const SelectiveScan&, Index first, Index last);
 
     // attention
     void (*rotate)(const Rotation&, Index first, Index last);

@@ -138,9 +138,9 @@ struct Plan::Rounded {
 
 struct Plan::Scratch {
     Rounded queries_int8, normed_int8, second_int8, shared_int8, gathered_int8, activated_int8,
-        head_int8, latent_int8;
+        head_int8, latent_int8, rank_int8;
     Buffer hidden, chunk, x, normed, first, second, third, conv, scanned, wide, partial, shared_up,
-        shared_in, shared_out, gathered, latent;
+        shared_in, shared_out, gathered, latent, selected, steps;
     // Experts: rows sorted by expert, where each expert's begin, and where a choice's row lies.
     std::vector<std::int32_t> choices;
     std::vector<float> weights, logits, scores;
@@ -229,6 +229,23 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
             vector(4, "D", {c.mamba_heads});
             vector(5, "norm.weight", {c.inner_dim()});
             return;
+        case 'S':
+            layer.vectors.resize(8);
+            matrix(0, "in_proj", 2 * c.mamba1_dim, width);
+            matrix(1, "x_proj", c.select_dim(), c.mamba1_dim);
+            matrix(2, "dt_proj", c.mamba1_dim, c.dt_rank);
+            matrix(3, "out_proj", width, c.mamba1_dim);
+            vector(0, "conv.weight", {c.mamba1_dim, c.mamba1_conv_width});
+            vector(1, "conv.bias", {c.mamba1_dim});
+            vector(2, "dt_bias", {c.mamba1_dim});
+            vector(3, "A_log", {c.mamba1_dim, c.mamba1_state_dim});
+            vector(4, "D", {c.mamba1_dim});
+            if (c.mamba1_norms) {
+                vector(5, "dt_norm.weight", {c.dt_rank});
+                vector(6, "B_norm.weight", {c.mamba1_state_dim});
+                vector(7, "C_norm.weight", {c.mamba1_state_dim});
+            }
+            return;
         case '*':
             matrix(0, "q_proj", c.heads * c.head_dim, width);
             matrix(1, "k_proj", c.key_heads * c.head_dim, width);
@@ -267,7 +284,7 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
         }
     }
     throw std::invalid_argument(std::string("pattern letter ") + layer.kind +
-                                ": the native plan knows M, *, - and E");
+                                ": the native plan knows M, *, -, E and S");
 }
 
 // f(packed) for every packed matrix.
@@ -424,14 +441,17 @@ void Plan::grow(Index rows) {
     elements(s.normed, c.hidden_dim, rows);
     Index attention = (c.heads + 2 * c.key_heads) * c.head_dim;
     Index mlp = 2 * c.mlp_dim;
-    elements(s.first, std::max({c.in_proj_dim(), attention, mlp}), rows);
-    elements(s.second, std::max({c.inner_dim(), c.heads * c.head_dim, c.mlp_dim}), rows);
+    elements(s.first, std::max({c.in_proj_dim(), attention, mlp, 2 * c.mamba1_dim}), rows);
+    const Index second = std::max({c.inner_dim(), c.heads * c.head_dim, c.mlp_dim, c.mamba1_dim});
+    elements(s.second, second, rows);
+    elements(s.selected, c.select_dim(), rows);
+    elements(s.steps, c.mamba1_dim, rows);
+    reserve_rounded(s.rank_int8, c.dt_rank, rows);
     s.queries_int8.reserve(rows * c.heads, c.head_dim);
     reserve_rounded(s.normed_int8, c.hidden_dim, rows);
-    reserve_rounded(s.second_int8, std::max({c.inner_dim(), c.heads * c.head_dim, c.mlp_dim}),
-                    rows);
-    s.conv.reserve(std::size_t(rows * c.conv_dim()) * 4);
-    s.scanned.reserve(std::size_t(rows * c.inner_dim()) * 4);
+    reserve_rounded(s.second_int8, second, rows);
+    s.conv.reserve(std::size_t(rows * std::max(c.conv_dim(), c.mamba1_dim)) * 4);
+    s.scanned.reserve(std::size_t(rows * std::max(c.inner_dim(), 2 * c.mamba1_state_dim)) * 4);
     if (!c.experts) return;
     Index pairs = rows * c.top_k;
     elements(s.gathered, c.expert_width(), pairs);
@@ -484,6 +504,7 @@ void Plan::step(const Index* tokens, const std::vector<Sequence>& sequences, con
             team.barrier();
             if (layer.kind == 'M') mamba(team, layer, step);
             else if (layer.kind == '*') attention(team, layer, step);
+            else if (layer.kind == 'S') mamba1(team, layer, step);
             else if (layer.kind == '-') mlp(team, layer, step);
             else experts(team, layer, step);
             team.barrier();
@@ -667,6 +688,116 @@ void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
     team.barrier();
     product(team, s.second.get(), c.inner_dim(), step.rows, layer.matrices[1], s.second_int8,
             s.x.get(), c.hidden_dim, Store::add, c.residual_multiplier);
+}
+
+// scratch conv (T, C) -> selected: what dt is made of, normed; scanned: B and C; steps: dt. All rows.
+void Plan::select(Team& team, const Layer& layer, Index rows) {
+    const PlanConfig& c = config_;
+    Scratch& s = *scratch_;
+    const Index element = kernels_.element_bytes, channels = c.mamba1_dim, width = c.select_dim();
+    const Index begin = team.begin(rows), end = team.end(rows);
+    for (Index row = begin; row < end; ++row)
+        kernels_.embed(s.conv.floats() + row * channels, channels, 1,
+                       s.second.bytes() + row * channels * element);
+    round(s.second.get(), channels, channels, begin, end, s.second_int8);
+    team.barrier();
+    product(team, s.second.get(), channels, rows, layer.matrices[1], s.second_int8,
+            s.selected.get(), width);
+    team.barrier();
+    const Index wide = 2 * c.mamba1_state_dim, sizes[] = {c.dt_rank, wide / 2, wide / 2};
+    char* part = s.selected.bytes();
+    for (std::size_t i = 0; i < 3 && c.mamba1_norms; part += sizes[i++] * element)
+        kernels_.rms_norm({part, width, layer.vectors[5 + i].data(), sizes[i], c.norm_eps, part,
+                           width},
+                          begin, end);
+    for (Index row = begin; row < end; ++row)
+        kernels_.widen(s.selected.bytes() + (row * width + c.dt_rank) * element, wide,
+                       s.scanned.floats() + row * wide);
+    round(s.selected.get(), width, c.dt_rank, begin, end, s.rank_int8);
+    team.barrier();
+    product(team, s.selected.get(), width, rows, layer.matrices[2], s.rank_int8, s.steps.get(),
+            channels);
+}
+
+void Plan::mamba1(Team& team, const Layer& layer, const Step& step) {
+    const PlanConfig& c = config_;
+    Scratch& s = *scratch_;
+    const Index element = kernels_.element_bytes, channels = c.mamba1_dim, width = 2 * channels;
+    product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0], s.normed_int8,
+            s.first.get(), width);
+    team.barrier();
+
+    const char* projected = s.first.bytes();  // [x | z]
+    const Index blocks = divide_up(channels, CHANNEL_BLOCK), taps = c.mamba1_conv_width - 1;
+    const Index first = team.begin(blocks) * CHANNEL_BLOCK;
+    const Index last = std::min(team.end(blocks) * CHANNEL_BLOCK, channels);
+    for (const Sequence& q : step.sequences) {
+        const Index carried = taps * channels * element;
+        char* slots = static_cast<char*>(step.states.mamba1_conv) +
+                      layer.number * step.states.slots * carried;
+        char* before = slots + q.slot * carried;
+        if (q.source != q.slot && q.start)
+            for (Index row = 0; row < taps && first < last; ++row) {
+                Index at = (row * channels + first) * element;
+                std::memcpy(before + at, slots + q.source * carried + at,
+                            std::size_t((last - first) * element));
+            }
+        Convolution conv{projected + q.first * width * element,
+                         width,
+                         q.length,
+                         channels,
+                         taps + 1,
+                         layer.vectors[0].data(),
+                         layer.vectors[1].data(),
+                         before,
+                         q.start == 0,
+                         s.conv.floats() + q.first * channels,
+                         channels};
+        kernels_.convolve(conv, first, last);
+    }
+    team.barrier();
+    select(team, layer, step.rows);
+    team.barrier();
+
+    // Each thread keeps its channels: a sequence may go on from the state of an earlier one.
+    const Index state_dim = c.mamba1_state_dim;
+    for (const Sequence& q : step.sequences) {
+        if (first >= last) break;
+        float* slots = step.states.mamba1_ssm +
+                       layer.number * step.states.slots * channels * state_dim;
+        float* state = slots + q.slot * channels * state_dim;
+        if (q.source != q.slot && q.start)
+            std::memcpy(state + first * state_dim,
+                        slots + (q.source * channels + first) * state_dim,
+                        std::size_t((last - first) * state_dim) * sizeof(float));
+        const float* B = s.scanned.floats() + q.first * 2 * state_dim;
+        SelectiveScan scan{s.conv.floats() + q.first * channels,
+                           channels,
+                           B,
+                           B + state_dim,
+                           2 * state_dim,
+                           s.steps.bytes() + q.first * channels * element,
+                           channels,
+                           projected + (q.first * width + channels) * element,
+                           width,
+                           q.length,
+                           channels,
+                           state_dim,
+                           layer.vectors[2].data(),
+                           layer.vectors[3].data(),
+                           layer.vectors[4].data(),
+                           state,
+                           q.start == 0,
+                           s.second.bytes() + q.first * channels * element,
+                           channels};
+        kernels_.selective_scan(scan, first, last);
+    }
+    team.barrier();
+    round(s.second.get(), channels, channels, team.begin(step.rows), team.end(step.rows),
+          s.second_int8);
+    if (c.format != Format::element) team.barrier();
+    product(team, s.second.get(), channels, step.rows, layer.matrices[3], s.second_int8, s.x.get(),
+            c.hidden_dim, Store::add, c.residual_multiplier);
 }
 
 void Plan::attention(Team& team, const Layer& layer, const Step& step) {

@@ -20,7 +20,7 @@
 namespace naga {
 
 struct PlanConfig {
-    std::string layers;  // M, *, -, E
+    std::string layers;  // M, *, -, E, S
     Index vocab_size = 0, hidden_dim = 0;
     float norm_eps = 1e-5f;
     bool tied = true;
@@ -46,6 +46,10 @@ struct PlanConfig {
     bool weigh_all = false;  // a softmax router's weights are of the softmax over all experts
     Index latent_dim = 0;    // what routed experts read and write; 0: hidden_dim
 
+    // S
+    Index mamba1_dim = 0, mamba1_state_dim = 0, mamba1_conv_width = 0, dt_rank = 0;
+    bool mamba1_norms = false;
+
     // What projections and experts are held in; if quantised, embeddings and the head are int8 and
     // routers stay float32. group: 32, 64 or 128 columns share a scale, or with int8 all of a
     // matrix: 0.
@@ -54,6 +58,7 @@ struct PlanConfig {
 
     Index inner_dim() const { return mamba_heads * mamba_head_dim; }
     Index conv_dim() const { return inner_dim() + 2 * groups * state_dim; }
+    Index select_dim() const { return dt_rank + 2 * mamba1_state_dim; }
     Index in_proj_dim() const { return inner_dim() + conv_dim() + mamba_heads; }
     Index expert_width() const { return latent_dim ? latent_dim : hidden_dim; }
 };
@@ -76,6 +81,8 @@ struct States {
     float* key_scales = nullptr;  // (L, pages, page_size, V) where keys and values are int8
     float* value_scales = nullptr;
     Index slots = 0, pages = 0, page_size = 1;
+    float* mamba1_ssm = nullptr;  // (L, slots, C, S)
+    void* mamba1_conv = nullptr;  // (L, slots, W-1, C) E
 };
 
 // An int8 or int4 matrix without data yet; `group` as PlanConfig has it. Throws
@@ -119,9 +126,10 @@ struct Layer {
     Index number = 0;  // among its kind
     std::vector<float> norm;
     // M: in_proj, out_proj. *: q, k, v, o. -: up, down. E: the shared expert's up, down; the latent
-    // space's enter, leave.
+    // space's enter, leave. S: in_proj, x_proj, dt_proj, out_proj.
     std::vector<Packed> matrices;
     // M: conv (W, C), conv bias, dt_bias, A, D, gated norm. *: q_norm, k_norm. E: router, bias.
+    // S: conv, conv bias, dt_bias, A, D; norms of dt, B, C.
     std::vector<std::vector<float>> vectors;
     std::vector<Packed> up, down;  // E: one for each expert
 };
@@ -180,6 +188,8 @@ class Plan {
     void grow(Index rows);
 
     void mamba(Team& team, const Layer& layer, const Step& step);
+    void mamba1(Team& team, const Layer& layer, const Step& step);
+    void select(Team& team, const Layer& layer, Index rows);
     void attention(Team& team, const Layer& layer, const Step& step);
     void mlp(Team& team, const Layer& layer, const Step& step);
     void experts(Team& team, const Layer& layer, const Step& step);

@@ -34,7 +34,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def poison(*given: Any, **sizes: Any) -> StatePool:
         pool = create(*given, **sizes)
-        for memory in (pool.ssm, pool.conv, pool.keys, pool.values):
+        for memory in (*pool.by_slot.values(), pool.keys, pool.values):
             memory.fill_(torch.nan if memory.is_floating_point() else 77)
         return pool
 

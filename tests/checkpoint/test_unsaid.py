@@ -24,6 +24,7 @@ OTHERS = {
     "dt_limit": ((0.01, 0.5),),
     "pattern": (),
 }
+SECTIONS = ("attention", "mamba", "mlp", "moe", "mamba1")
 
 
 def changes_of(config: Config) -> Iterator[dict[str, Any]]:
@@ -45,7 +46,7 @@ def changes_of(config: Config) -> Iterator[dict[str, Any]]:
         elif isinstance(value, int | float):
             yield plain | {key: 2 * value or 1}
             yield plain | {key: value + 1}
-        elif value is None and key not in ("attention", "mamba", "mlp", "moe"):
+        elif value is None and key not in SECTIONS:
             yield plain | {key: 8}
             yield plain | {key: 0.5}
 

@@ -9,6 +9,7 @@ from naga.config.base import Config
 from naga.config.model import (
     AttentionConfig,
     Llama3Config,
+    Mamba1Config,
     MambaConfig,
     MlpConfig,
     ModelConfig,
@@ -111,6 +112,26 @@ BAMBA = vary(
     ),
 )
 MAMBA2 = vary(BASE, pattern="MMM", mlp=None)
+JAMBA = vary(
+    BASE,
+    pattern="S- *E S- SE S- *E",
+    tie_embeddings=False,
+    norm_eps=1e-6,
+    mamba=None,
+    mamba1=Mamba1Config(inner_dim=64, state_dim=16, dt_rank=12, norms=True),
+    attention=ATTENTION,
+    moe=MoeConfig(num_experts=6, top_k=2, expert_dim=24, weigh="all", balance_loss=0.01),
+)
+JAMBA_DENSE = vary(
+    JAMBA, pattern="S-" * 3, tie_embeddings=True, attention=None, moe=None, max_positions=200
+)
+MAMBA1_ALONE = vary(
+    BASE,
+    pattern="SSS",
+    mlp=None,
+    mamba=None,
+    mamba1=Mamba1Config(inner_dim=96, state_dim=7, conv_width=3, dt_rank=5),
+)
 EVERY = {
     "bamba": BAMBA,
     "mamba2": MAMBA2,
@@ -122,6 +143,9 @@ EVERY = {
     "nemotron_h-moe": NEMOTRON,
     "nemotron_h-dense": NEMOTRON_DENSE,
     "nemotron_h-latent": vary(NEMOTRON, moe=vary_moe(SIGMOID_MOE, latent_dim=16)),
+    "jamba-moe": JAMBA,
+    "jamba-dense": JAMBA_DENSE,
+    "mamba": MAMBA1_ALONE,
     "naga": NAGA,
 }
 

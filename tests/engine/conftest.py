@@ -7,6 +7,7 @@ import torch
 
 from naga.config.model import (
     AttentionConfig,
+    Mamba1Config,
     MambaConfig,
     MlpConfig,
     ModelConfig,
@@ -25,7 +26,7 @@ from naga.runtime import Runtime, make_runtime
 # softmax router and an untied head, `plain` has none of these.
 CONFIGS = {
     "rotated": ModelConfig(
-        pattern="ME*EM-M*E",
+        pattern="ME*EM-S*E",
         vocab_size=300,
         hidden_dim=44,
         max_positions=400,
@@ -40,6 +41,7 @@ CONFIGS = {
             qk_norm_place="before_rotation",
         ),
         mamba=MambaConfig(num_heads=6, head_dim=10, state_dim=14, num_groups=2),
+        mamba1=Mamba1Config(inner_dim=54, state_dim=9, dt_rank=6, norms=True),
         mlp=MlpConfig(inner_dim=70, activation="relu2"),
         moe=MoeConfig(
             num_experts=5, top_k=2, expert_dim=22, shared_dim=30, latent_dim=26, weigh="all"

@@ -2,13 +2,14 @@
 
 import torch
 
-from naga.config.model import AttentionConfig, MambaConfig, MlpConfig, ModelConfig
+from naga.config.model import AttentionConfig, Mamba1Config, MambaConfig, MlpConfig, ModelConfig
 from naga.data.documents import Document, Page
 from naga.engine.backend import Numerics
 from naga.engine.saved import Identity, SavedSnapshot, SavedState, named_tensors
 
 # Odd sizes: a tensor need not begin where a wider number may.
 MAMBA = MambaConfig(num_heads=1, head_dim=3, state_dim=1)
+MAMBA1 = Mamba1Config(inner_dim=3, state_dim=5, conv_width=3, dt_rank=1)
 ATTENTION = AttentionConfig(num_heads=2, num_kv_heads=1, head_dim=3)
 
 
@@ -23,6 +24,7 @@ def make_identity(
         mamba=MAMBA if "M" in pattern else None,
         attention=ATTENTION if "*" in pattern else None,
         mlp=MlpConfig(inner_dim=8),
+        mamba1=MAMBA1 if "S" in pattern else None,
     )
     numerics = Numerics(backend="native", processor="avx2", dtype=dtype, kv=kv)
     return Identity(
@@ -45,11 +47,20 @@ def make_state(
     if identity.kv_dtype is torch.int8:
         held = [100 * tensor.clamp(-1, 1) for tensor in held]
         scales = [torch.rand(kv_shape[:-1], generator=random) for _ in range(2)]
+    kept: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
+    if recurrent:
+        kept["ssm"] = (torch.float32, (recurrent, 1, 3, 1))
+        kept["conv"] = (identity.dtype, (recurrent, 3, MAMBA.conv_dim))
+    if selective := config.count("S"):
+        kept["mamba1.ssm"] = (torch.float32, (selective, 3, 5))
+        kept["mamba1.conv"] = (identity.dtype, (selective, 2, 3))
     snapshots = tuple(
         SavedSnapshot(
             position=position,
-            ssm=torch.randn((recurrent, 1, 3, 1), generator=random),
-            conv=torch.randn((recurrent, 3, MAMBA.conv_dim), generator=random).to(identity.dtype),
+            states={
+                name: torch.randn(shape, generator=random).to(dtype)
+                for name, (dtype, shape) in kept.items()
+            },
         )
         for position in positions
     )
@@ -59,7 +70,7 @@ def make_state(
         values=held[1].to(identity.kv_dtype),
         key_scales=scales[0] if scales else None,
         value_scales=scales[1] if scales else None,
-        snapshots=snapshots if recurrent else (),
+        snapshots=snapshots if kept else (),
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from naga.config.model import Llama3Config, ModelConfig, RopeConfig
+from naga.ops.selective_scan import selective_scan_oracle
 from naga.ops.ssd import ssd_oracle
 
 Weights = Mapping[str, Tensor]
@@ -18,7 +19,7 @@ Weights = Mapping[str, Tensor]
 def logits(config: ModelConfig, weights: Weights, tokens: Tensor) -> Tensor:
     """(T, V) float64."""
     x = weights["embed.weight"][tokens] * config.embedding_multiplier
-    mixers = {"M": mamba2, "*": attention, "-": mlp, "E": moe}
+    mixers = {"M": mamba2, "*": attention, "-": mlp, "E": moe, "S": mamba1}
     for index, letter in enumerate(config.layers):
         prefix = f"layers.{index}."
         own = {k.removeprefix(prefix): w for k, w in weights.items() if k.startswith(prefix)}
@@ -135,9 +136,7 @@ def mamba2(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
     inner, wide = options.num_heads * options.head_dim, options.num_groups * options.state_dim
     projected = x @ weights["in_proj.weight"].T
     z, xBC, dt = projected.split([inner, inner + 2 * wide, options.num_heads], dim=-1)
-    earlier = torch.zeros(options.conv_width - 1, xBC.shape[1], dtype=x.dtype)
-    windows = torch.cat([earlier, xBC]).unfold(0, options.conv_width, 1)  # (T, channels, W)
-    xBC = functional.silu((windows * weights["conv.weight"]).sum(-1) + weights["conv.bias"])
+    xBC = convolve(weights, xBC)
     scanned, B, C = xBC.split([inner, wide, wide], dim=-1)
     dt = functional.softplus(dt + weights["dt_bias"]).clamp(*options.dt_limit)
     y, _ = ssd_oracle(
@@ -156,3 +155,28 @@ def mamba2(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
         * weights["norm.weight"]
         @ weights["out_proj.weight"].T
     )
+
+
+def convolve(weights: Weights, x: Tensor) -> Tensor:
+    taps = weights["conv.weight"]  # (channels, W)
+    earlier = torch.zeros(taps.shape[1] - 1, x.shape[1], dtype=x.dtype)
+    windows = torch.cat([earlier, x]).unfold(0, taps.shape[1], 1)  # (T, channels, W)
+    return functional.silu((windows * taps).sum(-1) + weights["conv.bias"])
+
+
+def mamba1(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
+    options = config.mamba1
+    assert options
+    projected, z = (x @ weights["in_proj.weight"].T).chunk(2, dim=-1)
+    convolved = convolve(weights, projected)
+    sizes = [options.dt_rank, options.state_dim, options.state_dim]
+    selected = (convolved @ weights["x_proj.weight"].T).split(sizes, dim=-1)
+    if options.norms:
+        names = ("dt_norm.weight", "B_norm.weight", "C_norm.weight")
+        parts = zip(selected, names, strict=True)
+        selected = tuple(rms_norm(part, weights[name], config) for part, name in parts)
+    dt, B, C = selected
+    dt = functional.softplus(dt @ weights["dt_proj.weight"].T + weights["dt_bias"])
+    A = -weights["A_log"].exp()
+    y, _ = selective_scan_oracle(convolved, dt, A, B, C, weights["D"], [x.shape[0]])
+    return y * functional.silu(z) @ weights["out_proj.weight"].T

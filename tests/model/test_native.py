@@ -83,7 +83,9 @@ def test_it_computes_what_the_model_computes(name: str, isa: str) -> None:
     found = row_logits(native(model, "float32", isa), pools[1], tokens, slot=1, cuts=[7, 33])
     assert distance(found, own.double()) < 2e-6
     for name_, mine, theirs in zip(
-        ("ssm", "conv", "keys", "values"), *map(memories, pools), strict=True
+        ("ssm", "conv", "keys", "values", "mamba1_ssm", "mamba1_conv"),
+        *map(memories, pools),
+        strict=True,
     ):
         known = mine.isfinite()
         assert known.equal(theirs.isfinite()), name_
@@ -91,7 +93,7 @@ def test_it_computes_what_the_model_computes(name: str, isa: str) -> None:
 
 
 def memories(pool: StatePool) -> tuple[Tensor, ...]:
-    return (pool.ssm, pool.conv, pool.keys, pool.values)
+    return (pool.ssm, pool.conv, pool.keys, pool.values, pool.mamba1_ssm, pool.mamba1_conv)
 
 
 @settings(max_examples=12)
@@ -194,7 +196,7 @@ def typical_distance(found: Tensor, expected: Tensor) -> float:
 @isas
 @dtypes
 @pytest.mark.parametrize(
-    "name", ["-", "E, sigmoid, shared", "E, latent", "M", "*", "everything", "pairs"]
+    "name", ["-", "E, sigmoid, shared", "E, latent", "M", "*", "S", "everything", "pairs"]
 )
 def test_quantised_weights_are_near_and_bitwise_exact(name: str, dtype: str, isa: str) -> None:
     """int8 within 0.06 of the exact logits by norm, int4 within 0.4; any cut, any threads."""
@@ -433,6 +435,12 @@ def test_wrong_arrays_are_refused_by_name() -> None:
     apart = pool.ssm.repeat_interleave(2, dim=-1)[..., ::2]
     with pytest.raises(ValueError, match="ssm: must be contiguous"):
         plan.step(torch.tensor([3, 4]), batch, replace(pool, ssm=apart))
+    few = pool.mamba1_ssm[:, :4].clone()
+    with pytest.raises(ValueError, match="mamba1_ssm: must have as many slots as ssm"):
+        plan.step(torch.tensor([3, 4]), batch, replace(pool, mamba1_ssm=few))
+    with pytest.raises(ValueError, match="mamba1_conv: must have the plan's dtype"):
+        other = pool.mamba1_conv.float()
+        plan.step(torch.tensor([3, 4]), batch, replace(pool, mamba1_conv=other))
     with pytest.raises(ValueError, match=r"layers.0.norm.weight: is not quantised here"):
         plan._plan.load("layers.0.norm.weight", torch.ones(24), torch.ones(24))
     with pytest.raises(ValueError, match=r"head.weight: is not quantised here"):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from naga.config.model import (
     AttentionConfig,
+    Mamba1Config,
     MambaConfig,
     MlpConfig,
     ModelConfig,
@@ -34,6 +35,7 @@ SIGMOID = MoeConfig(
 )
 SOFTMAX = MoeConfig(num_experts=6, top_k=3, expert_dim=12, balance_loss=0.01)
 LATENT = SIGMOID.model_copy(update={"latent_dim": 10})
+MAMBA1 = Mamba1Config(inner_dim=37, state_dim=21, dt_rank=12, norms=True)
 CONFIGS = {
     "M": ModelConfig(pattern="MM", mamba=MAMBA, **BASE),
     "M, limited dt, odd sizes": ModelConfig(
@@ -103,15 +105,24 @@ CONFIGS = {
         **BASE,
     ),
     "everything": ModelConfig(
-        pattern="ME*EM-*-",
+        pattern="ME*EM-*-S",
         tie_embeddings=False,
         mamba=MAMBA,
+        mamba1=MAMBA1,
         attention=AttentionConfig(
             num_heads=4, num_kv_heads=2, head_dim=8, rope=RopeConfig(), qk_norm=True
         ),
         mlp=MlpConfig(inner_dim=28, activation="relu2"),
         moe=SIGMOID,
         residual_multiplier=0.7,
+        **BASE,
+    ),
+    "S": ModelConfig(
+        pattern="SS", mamba1=Mamba1Config(inner_dim=48, state_dim=16, dt_rank=2), **BASE
+    ),
+    "S, norms, odd sizes": ModelConfig(
+        pattern="SS",
+        mamba1=Mamba1Config(inner_dim=37, state_dim=7, conv_width=3, dt_rank=5, norms=True),
         **BASE,
     ),
 }
@@ -149,7 +160,8 @@ def make_pool(
     pool = StatePool.create(
         model.config, runtime, num_slots=slots, num_pages=pages, page_size=PAGE, kv=kv
     )
-    for memory in (pool.ssm, pool.conv, pool.keys, pool.values, pool.key_scales, pool.value_scales):
+    kept = (pool.keys, pool.values, pool.key_scales, pool.value_scales)
+    for memory in (*pool.by_slot.values(), *kept):
         if memory is not None:
             memory.fill_(garbage if memory.is_floating_point() else 77)
     return pool

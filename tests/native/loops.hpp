@@ -179,6 +179,24 @@ inline Values scan(const PlanConfig& c, const Values& xBC, const Values& dt, con
     return y;
 }
 
+// x, dt, z (T, C), dt after softplus; A, state (C, S), which moves on; B, C (T, S).
+inline Values selective_scan(const Values& x, const Values& dt, const Values& A, const Values& B,
+                             const Values& C, const Values& D, const Values& z, Values& state) {
+    const Index channels = D.size(), S = A.size() / channels;
+    Values y;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const Index t = Index(i) / channels, c = Index(i) % channels;
+        double total = D[c] * x[i];
+        for (Index s = 0; s < S; ++s) {
+            double& value = state[c * S + s];
+            value = value * std::exp(dt[i] * A[c * S + s]) + dt[i] * x[i] * B[t * S + s];
+            total += value * C[t * S + s];
+        }
+        y.push_back(total * silu(z[i]));
+    }
+    return y;
+}
+
 // The first r dims of x (T, heads, d); angles rounded to float32, as large ones show.
 inline void rotate(Values& x, Index heads, Index d, Index r, Index start, const float* inverse) {
     for (Index head = 0, count = x.size() / d; head < count; ++head)

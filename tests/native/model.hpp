@@ -22,6 +22,7 @@ struct Model {
     void add(const std::string& name, Element type, std::vector<Index> shape, double middle = 0);
     void add_layer(char kind, const std::string& prefix, Element element);
     Values mamba(const std::string& prefix, const Values& x) const;
+    Values mamba1(const std::string& prefix, const Values& x) const;
     Values attention(const std::string& prefix, const Values& x) const;
     Values mlp(const Values& x, const Values& up, const Values& down, Index inner, bool gated,
                Index width = 0) const;
@@ -30,7 +31,7 @@ struct Model {
 
 inline Model::Model(Element element, bool plain) {
     PlanConfig& c = config;
-    c.layers = "ME*E-";
+    c.layers = "ME*E-S";
     c.vocab_size = 37;
     c.hidden_dim = 21;
     c.tied = plain;
@@ -43,6 +44,11 @@ inline Model::Model(Element element, bool plain) {
     c.conv_width = plain ? 4 : 3;
     c.dt_low = plain ? 0 : 0.01f;
     c.dt_high = plain ? INFINITY : 0.3f;
+    c.mamba1_dim = 19;
+    c.mamba1_state_dim = 9;
+    c.mamba1_conv_width = plain ? 3 : 4;
+    c.dt_rank = 5;
+    c.mamba1_norms = !plain;
     c.heads = 6;
     c.key_heads = 2;
     c.head_dim = plain ? 7 : 10;
@@ -91,6 +97,19 @@ inline void Model::add_layer(char kind, const std::string& prefix, Element eleme
         add(mixer + "norm.weight", WIDE, {c.inner_dim()}, 1);
         add(mixer + "conv.bias", WIDE, {c.conv_dim()});
         for (const char* name : {"dt_bias", "A_log", "D"}) add(mixer + name, WIDE, {c.mamba_heads});
+    } else if (kind == 'S') {
+        const Index C = c.mamba1_dim;
+        add(mixer + "in_proj.weight", element, {2 * C, D});
+        add(mixer + "x_proj.weight", element, {c.select_dim(), C});
+        add(mixer + "dt_proj.weight", element, {C, c.dt_rank});
+        add(mixer + "out_proj.weight", element, {D, C});
+        add(mixer + "conv.weight", WIDE, {C, c.mamba1_conv_width});
+        add(mixer + "A_log", WIDE, {C, c.mamba1_state_dim});
+        for (const char* name : {"conv.bias", "dt_bias", "D"}) add(mixer + name, WIDE, {C});
+        if (!c.mamba1_norms) return;
+        add(mixer + "dt_norm.weight", WIDE, {c.dt_rank}, 1);
+        for (const char* name : {"B_norm.weight", "C_norm.weight"})
+            add(mixer + name, WIDE, {c.mamba1_state_dim}, 1);
     } else if (kind == '*') {
         add(mixer + "q_proj.weight", element, {c.heads * c.head_dim, D});
         add(mixer + "k_proj.weight", element, {c.key_heads * c.head_dim, D});
@@ -131,6 +150,7 @@ inline Values Model::logits(const std::vector<Index>& tokens) const {
         std::string prefix = "layers." + std::to_string(i) + ".", mixer = prefix + "mixer.";
         Values in = normalise(x, get(prefix + "norm.weight"), D, config.norm_eps);
         Values out = kind == 'M'   ? mamba(mixer, in)
+                     : kind == 'S' ? mamba1(mixer, in)
                      : kind == '*' ? attention(mixer, in)
                      : kind == 'E' ? experts(mixer, in)
                                    : mlp(in, get(mixer + "up.weight"), get(mixer + "down.weight"),
@@ -162,6 +182,33 @@ inline Values Model::mamba(const std::string& prefix, const Values& x) const {
     for (std::size_t i = 0; i < y.size(); ++i) y[i] *= silu(z[i]);
     y = normalise(y, get(prefix + "norm.weight"), inner / c.groups, c.norm_eps);
     return multiply(y, get(prefix + "out_proj.weight"), inner);
+}
+
+inline Values Model::mamba1(const std::string& prefix, const Values& x) const {
+    const PlanConfig& c = config;
+    const Index C = c.mamba1_dim, W = c.mamba1_conv_width, S = c.mamba1_state_dim, R = c.dt_rank;
+    Values projected = multiply(x, get(prefix + "in_proj.weight"), c.hidden_dim);
+    Values own = columns(projected, 2 * C, 0, C), in((W - 1) * C, 0.0), taps;
+    in.insert(in.end(), own.begin(), own.end());
+    for (Index w = 0; w < W; ++w)
+        for (double tap : columns(get(prefix + "conv.weight"), W, w, w + 1)) taps.push_back(tap);
+    Values convolved = convolve(in, taps, get(prefix + "conv.bias"));
+    Values selected = multiply(convolved, get(prefix + "x_proj.weight"), C);
+    const Index width = c.select_dim();
+    Values dt = columns(selected, width, 0, R), B = columns(selected, width, R, R + S);
+    Values read = columns(selected, width, R + S, width), A = get(prefix + "A_log");
+    if (c.mamba1_norms) {
+        dt = normalise(dt, get(prefix + "dt_norm.weight"), R, c.norm_eps);
+        B = normalise(B, get(prefix + "B_norm.weight"), S, c.norm_eps);
+        read = normalise(read, get(prefix + "C_norm.weight"), S, c.norm_eps);
+    }
+    dt = multiply(dt, get(prefix + "dt_proj.weight"), R);
+    Values bias = get(prefix + "dt_bias"), state(C * S, 0.0);
+    for (std::size_t i = 0; i < dt.size(); ++i) dt[i] = softplus(dt[i] + bias[Index(i) % C]);
+    for (double& a : A) a = -std::exp(a);
+    Values y = selective_scan(convolved, dt, A, B, read, get(prefix + "D"),
+                              columns(projected, 2 * C, C, 2 * C), state);
+    return multiply(y, get(prefix + "out_proj.weight"), C);
 }
 
 inline Values Model::attention(const std::string& prefix, const Values& x) const {
@@ -238,16 +285,19 @@ inline std::vector<Values> serve(naga::Plan& plan, const Texts& texts, bool cut)
     const PlanConfig& c = plan.config();
     const Element element = plan.kernels().element;
     const Index slots = texts.size() + 1, page_size = 5, most = 12, pages = texts.size() * most;
-    // One layer each of kinds M and *. Never cleared: NaN wherever nothing was written.
+    // One layer each of kinds M, * and S. Never cleared: NaN wherever nothing was written.
     // Slot i + slots is the other one of text i.
     Array ssm(WIDE, 2 * slots * c.inner_dim(), c.state_dim);
     Array conv(element, 2 * slots * (c.conv_width - 1), c.conv_dim());
+    Array mamba1_ssm(WIDE, 2 * slots * c.mamba1_dim, c.mamba1_state_dim);
+    Array mamba1_conv(element, 2 * slots * (c.mamba1_conv_width - 1), c.mamba1_dim);
     std::vector<Index> slot_of(slots);
     std::iota(slot_of.begin(), slot_of.end(), 0);
     Array keys(element, pages * page_size, c.key_heads * c.head_dim);
     Array values(element, keys.rows, keys.columns);
     naga::States states{ssm.floats(), conv.at(), keys.at(), values.at(), nullptr, nullptr,
-                        2 * slots,    pages,     page_size};
+                        2 * slots,    pages,     page_size, mamba1_ssm.floats(),
+                        mamba1_conv.at()};
     std::vector<Index> order(pages), done(texts.size());
     std::iota(order.begin(), order.end(), 0);
     std::shuffle(order.begin(), order.end(), source);

@@ -252,6 +252,33 @@ void test_scan(const Kernels& k) {
     if (T) compare("state", state, moved, 10);
 }
 
+void test_selective_scan(const Kernels& k) {
+    const Index T = once_in(6) ? 60 + odd(20) : pick(0, 7), C = odd(70), S = odd(37);
+    const bool fresh = once_in(2);
+    Array x(WIDE, T, C, pick(0, 3)), B(WIDE, T, 2 * S, pick(0, 3)), dt(k.element, T, C, pick(0, 3));
+    Array z(k.element, T, C, pick(0, 3)), A(WIDE, C, S), bias(WIDE, 1, C), D(WIDE, 1, C);
+    Array state(WIDE, C, S), y(k.element, T, C, pick(0, 3));
+    for (Array* in : {&x, &B, &z}) in->fill().spoil();
+    dt.fill(3).spoil();
+    A.fill(0.3, -2);
+    bias.fill();
+    D.fill();
+    if (!fresh) state.fill().spoil();
+    Values steps = dt.values(), moved = fresh ? Values(C * S, 0.0) : state.values();
+    for (std::size_t i = 0; i < steps.size(); ++i)
+        steps[i] = softplus(steps[i] + bias.get(0, Index(i) % C));
+    Values both = B.values();
+    Values expected = selective_scan(x.values(), steps, A.values(), columns(both, 2 * S, 0, S),
+                                     columns(both, 2 * S, S, 2 * S), D.values(), z.values(), moved);
+    SelectiveScan work{x.floats(), x.stride, B.floats(), B.floats() + S, B.stride, dt.at(),
+                       dt.stride, z.at(), z.stride, T, C, S, bias.floats(), A.floats(), D.floats(),
+                       state.floats(), fresh, y.at(), y.stride};
+    // Threads share out channels in blocks of sixteen.
+    for (Index first = 0; first < C; first += 16) k.selective_scan(work, first, std::min(first + 16, C));
+    compare("selective_scan", y, expected, double(S));
+    if (T) compare("state", state, moved, 10);
+}
+
 void test_attention(const Kernels& k) {
     PlanConfig c;
     c.key_heads = pick(1, 3);
@@ -591,6 +618,7 @@ const struct {
     {"linear", test_linear, 40},        {"int8", test_int8, 40},
     {"int4", test_int4, 40},            {"norm", test_norm, 40},
     {"convolution", test_convolve, 40}, {"scan", test_scan, 40},
+    {"selective scan", test_selective_scan, 40},
     {"attention", test_attention, 40},  {"rotation", test_rotate, 40},
     {"pointwise", test_pointwise, 40},  {"experts", test_moe, 40},
     {"sampling", test_sample, 40},      {"plan", test_plan, 12},

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from naga.ops.moe import balance_loss, experts, experts_rows, route_sigmoid, route_softmax
+from naga.ops.moe import (
+    balance_loss,
+    experts,
+    experts_rows,
+    route_sigmoid,
+    route_softmax,
+)
 from naga.ops.pointwise import relu2, swiglu, swiglu_rows
 
 DIM, INNER, EXPERTS = 16, 8, 5
