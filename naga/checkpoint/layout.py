@@ -15,6 +15,7 @@ from naga.config.model import ModelConfig
 Shape = tuple[int, ...]
 
 KINDS = {"M": "Mamba-2", "*": "attention", "-": "MLP", "E": "mixture of experts"}
+KINDS |= {"H": "parallel attention and Mamba-2"}
 
 
 class Form(Enum):

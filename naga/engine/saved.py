@@ -115,13 +115,13 @@ def forms(identity: Identity, num_tokens: int, num_snapshots: int) -> Iterator[F
     """Every tensor of a state but its tokens, in the order in which named_tensors gives them."""
     config = identity.config
     if attention := config.attention:
-        heads = (config.count("*"), num_tokens, attention.num_kv_heads)
+        heads = (config.num_attention, num_tokens, attention.num_kv_heads)
         for name in ("keys", "values"):
             yield Form(name=name, dtype=identity.kv_dtype, shape=(*heads, attention.head_dim))
             if identity.kv_dtype is torch.int8:
                 yield Form(name=f"{name}.scales", dtype=torch.float32, shape=heads)
     if mamba := config.mamba:
-        layers = config.count("M")
+        layers = config.num_mamba2
         ssm = (layers, mamba.num_heads, mamba.head_dim, mamba.state_dim)
         conv = (layers, mamba.conv_width - 1, mamba.conv_dim)
         for index in range(num_snapshots):
@@ -162,7 +162,7 @@ def check_positions(config: ModelConfig, num_tokens: int, positions: tuple[int, 
     """StateError unless so many tokens, and snapshots behind these, can be of this model."""
     if not 1 <= num_tokens <= config.max_positions:
         raise StateError(f"{num_tokens} tokens; this model's are 1 to {config.max_positions}")
-    if positions and not config.count("M"):
+    if positions and not config.num_mamba2:
         raise StateError("there are snapshots, but this model has no recurrent layers")
     ascending = all(before < after for before, after in pairwise((0, *positions)))
     if not ascending or (positions and positions[-1] > num_tokens):

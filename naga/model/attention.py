@@ -12,6 +12,7 @@ from naga.model.norm import Norm
 from naga.model.state import Batch, KeyValues
 from naga.ops.attention import attention, attention_rows, rotate
 from naga.ops.linear import linear, linear_rows
+from naga.ops.pointwise import scale
 
 
 class Attention(nn.Module):
@@ -53,7 +54,8 @@ class Attention(nn.Module):
         return linear_rows(mixed.to(x.dtype).flatten(1), self.o_proj.weight)
 
     def _heads(self, projected: list[Tensor], positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = (t.unflatten(-1, (-1, self._config.head_dim)) for t in projected)
+        scaled = map(scale, projected, self._config.projection_multipliers)
+        q, k, v = (t.unflatten(-1, (-1, self._config.head_dim)) for t in scaled)
         if rope := self._config.rope:
             q, k = (rotate(t, positions, rope.theta, rope.ntk_alpha) for t in (q, k))
         if self.q_norm is not None and self.k_norm is not None:

@@ -286,6 +286,7 @@ def _fields(config: ModelConfig) -> Mapping[str, str | int | float | bool]:
         "embedding_multiplier": config.embedding_multiplier,
         "residual_multiplier": config.residual_multiplier,
         "logits_divisor": config.logits_divisor,
+        "logits_multiplier": config.logits_multiplier,
     }
     if mamba := config.mamba:
         fields |= {
@@ -296,7 +297,11 @@ def _fields(config: ModelConfig) -> Mapping[str, str | int | float | bool]:
             "conv_width": mamba.conv_width,
             "dt_low": mamba.dt_limit[0],
             "dt_high": mamba.dt_limit[1],
+            "gate_norm": mamba.norm != "none",
+            "norm_first": mamba.norm == "norm_first",
         }
+        parts = ("z", "x", "B", "C", "dt")
+        fields |= _multipliers(parts, mamba.projection_multipliers)
     if attention := config.attention:
         fields |= {
             "heads": attention.num_heads,
@@ -305,12 +310,17 @@ def _fields(config: ModelConfig) -> Mapping[str, str | int | float | bool]:
             "softmax_scale": attention.softmax_scale,
             "qk_norm": attention.qk_norm,
         }
+        fields |= _multipliers(("q", "k", "v"), attention.projection_multipliers)
         if rope := attention.rope:
             dim = attention.head_dim
             stretched = rope.theta * rope.ntk_alpha ** (dim / (dim - 2))
             fields["rope_base"] = stretched if rope.ntk_alpha != 1 else rope.theta
     if mlp := config.mlp:
         fields |= {"mlp_dim": mlp.inner_dim, "mlp_gated": mlp.activation == "swiglu"}
+        fields |= _multipliers(("gate", "down"), (mlp.gate_multiplier, mlp.down_multiplier))
+    if parallel := config.parallel:
+        factors = (parallel.ssm_multiplier, parallel.attention_multiplier)
+        fields |= _multipliers(("ssm_out", "attention_out"), factors)
     if moe := config.moe:
         fields |= {
             "experts": moe.num_experts,
@@ -322,3 +332,8 @@ def _fields(config: ModelConfig) -> Mapping[str, str | int | float | bool]:
             "routed_scale": moe.routed_scale,
         }
     return fields
+
+
+def _multipliers(names: Sequence[str], factors: Sequence[float]) -> dict[str, float]:
+    pairs = zip(names, factors, strict=True)
+    return {f"{name}_multiplier": factor for name, factor in pairs}

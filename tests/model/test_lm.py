@@ -31,7 +31,9 @@ TOLERANCE = {"float32": 2e-6, "bfloat16": 0.03}
 LENGTH = 40
 names = pytest.mark.parametrize("name", CONFIGS)
 dtypes = pytest.mark.parametrize("dtype", RUNTIMES)
-stateful = pytest.mark.parametrize("name", ["M", "*", "*, rope with ntk, qk_norm", "everything"])
+stateful = pytest.mark.parametrize(
+    "name", ["M", "*", "*, rope with ntk, qk_norm", "everything", "H"]
+)
 
 
 def exact_logits(name: str, tokens: Tensor) -> Tensor:

@@ -105,7 +105,15 @@ def memories(pool: StatePool) -> tuple[Tensor, ...]:
 @dtypes
 @isas
 @pytest.mark.parametrize(
-    "name", ["everything", "pairs", "M, limited dt, odd sizes", "*, rope with ntk, qk_norm"]
+    "name",
+    [
+        "everything",
+        "pairs",
+        "M, limited dt, odd sizes",
+        "*, rope with ntk, qk_norm",
+        "H",
+        "H beside others, odd sizes",
+    ],
 )
 def test_any_schedule_on_any_threads_gives_the_bits_of_each_alone(
     name: str,
@@ -183,7 +191,7 @@ def typical_distance(found: Tensor, expected: Tensor) -> float:
 
 @isas
 @dtypes
-@pytest.mark.parametrize("name", ["-", "E, sigmoid, shared", "M", "*", "everything", "pairs"])
+@pytest.mark.parametrize("name", ["-", "E, sigmoid, shared", "M", "*", "everything", "pairs", "H"])
 def test_quantised_weights_are_near_and_bitwise_exact(name: str, dtype: str, isa: str) -> None:
     """int8 within 0.06 of the exact logits by norm, int4 within 0.4; any cut, any threads."""
     reference, tokens = served_model(name, RUNTIMES[dtype]), random_tokens(LENGTH)

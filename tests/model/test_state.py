@@ -43,18 +43,19 @@ def test_an_empty_batch_or_sequence_is_refused(lengths: list[int]) -> None:
         pack(lengths, "cpu")
 
 
-@pytest.mark.parametrize("name", ["everything", "M", "*", "-"])
+@pytest.mark.parametrize("name", ["everything", "M", "*", "-", "H beside others, odd sizes"])
 def test_a_pool_has_memory_for_the_layers_there_are(name: str) -> None:
     config = CONFIGS[name]
     pool = StatePool.create(config, RUNTIMES["bfloat16"], num_slots=3, num_pages=5, page_size=32)
     mamba, attention = config.mamba, config.attention
+    scans, attentions = (sum(map(config.count, letters)) for letters in ("MH", "*H"))
     if mamba:
         state = (mamba.num_heads, mamba.head_dim, mamba.state_dim)
-        assert pool.ssm.shape == (config.count("M"), 3, *state)
-        assert pool.conv.shape == (config.count("M"), 3, mamba.conv_width - 1, mamba.conv_dim)
+        assert pool.ssm.shape == (scans, 3, *state)
+        assert pool.conv.shape == (scans, 3, mamba.conv_width - 1, mamba.conv_dim)
     if attention:
         row = (attention.num_kv_heads, attention.head_dim)
-        assert pool.keys.shape == pool.values.shape == (config.count("*"), 5, 32, *row)
+        assert pool.keys.shape == pool.values.shape == (attentions, 5, 32, *row)
     assert bool(pool.ssm.numel()) == bool(mamba) and bool(pool.keys.numel()) == bool(attention)
     assert pool.ssm.dtype == torch.float32
     assert pool.conv.dtype == pool.keys.dtype == pool.dtype == torch.bfloat16

@@ -12,6 +12,7 @@ from naga.config.model import (
     MlpConfig,
     ModelConfig,
     MoeConfig,
+    ParallelConfig,
     RopeConfig,
 )
 from naga.model.lm import HybridLM, memory_dtype, value_dtype
@@ -83,6 +84,36 @@ CONFIGS = {
         mlp=MlpConfig(inner_dim=28, activation="relu2"),
         moe=SIGMOID,
         residual_multiplier=0.7,
+        **BASE,
+    ),
+}
+# Factors away from 1, all different.
+SCALED_MAMBA = {"in_multiplier": 1.3, "multipliers": (0.6, 0.7, 1.2, 0.8, 1.5)}
+SCALED_ATTENTION = {"in_multiplier": 0.7, "key_multiplier": 1.9}
+SCALED_MLP = MlpConfig(inner_dim=28, gate_multiplier=0.6, down_multiplier=1.7)
+CONFIGS |= {
+    "H": ModelConfig(
+        pattern="H-H-",
+        mamba=MambaConfig(
+            num_heads=4, head_dim=8, state_dim=16, num_groups=2, norm="none", **SCALED_MAMBA
+        ),
+        attention=AttentionConfig(
+            num_heads=4, num_kv_heads=2, head_dim=8, rope=RopeConfig(), **SCALED_ATTENTION
+        ),
+        mlp=SCALED_MLP,
+        parallel=ParallelConfig(ssm_multiplier=0.4, attention_multiplier=1.6),
+        logits_multiplier=0.3,
+        residual_multiplier=0.9,
+        **BASE,
+    ),
+    "H beside others, odd sizes": ModelConfig(
+        pattern="M*H-MH*",
+        mamba=MambaConfig(
+            num_heads=6, head_dim=5, state_dim=7, num_groups=2, chunk_size=5, norm="norm_first"
+        ),
+        attention=AttentionConfig(num_heads=3, num_kv_heads=1, head_dim=12, qk_norm=True),
+        mlp=MlpConfig(inner_dim=28),
+        parallel=ParallelConfig(),
         **BASE,
     ),
 }
