@@ -23,6 +23,8 @@ INERT = (
     "hidden_dropout",
 )  # fmt: skip
 
+MOST_LAYERS = 10_000
+
 
 class Fields:
     """Reads typed values out of one config.json; call `finish` when all that matters is taken."""
@@ -36,6 +38,13 @@ class Fields:
         if not _is_integer(value):
             self.fail(f"{key} must be a whole number of 64 bits, not {value!r:.40}")
         return int(value)
+
+    def layers(self, key: str) -> int:
+        """A number of layers that somebody might have."""
+        count = self.integer(key)
+        if not 1 <= count <= MOST_LAYERS:
+            self.fail(f"{key} must be 1 to {MOST_LAYERS}, not {count}")
+        return count
 
     def number(self, key: str, default: float | None = None) -> float:
         value = self._take(key, default)
@@ -70,6 +79,14 @@ class Fields:
             self.fail(f"{key} must be two numbers, not {value!r}")
         pair = Fields({"low": value[0], "high": value[1]}, f"{self.source}: {key}")
         return pair.number("low"), pair.number("high")
+
+    def factors(self, key: str, count: int) -> tuple[float, ...]:
+        """So many numbers; ones if absent."""
+        value = self._take(key, [1.0] * count)
+        if not isinstance(value, list) or len(value) != count:
+            self.fail(f"{key} must be {count} numbers, not {value!r:.80}")
+        numbers = Fields(dict(zip("abcdefgh", value, strict=False)), f"{self.source}: {key}")
+        return tuple(numbers.number(name) for name in "abcdefgh"[:count])
 
     def table(self, key: str) -> "Fields":
         """A nested object; empty if absent."""

@@ -14,7 +14,7 @@ from math import inf
 from typing import Any
 
 from naga.checkpoint.fields import INERT, Fields
-from naga.checkpoint.layout import Form, Layout, Weight, describe_layer
+from naga.checkpoint.layout import Form, Layout, Weight, describe_layer, rare_refusals
 from naga.config.load import parse_config
 from naga.config.model import AttentionConfig, ModelConfig, RopeConfig
 
@@ -72,6 +72,7 @@ def weights(config: ModelConfig) -> tuple[Weight, ...]:
 
 def refusals(config: ModelConfig) -> Iterator[str]:
     yield from _pattern_refusals(config.layers)
+    yield from rare_refusals(NAME, config)
     if config.attention is not None:
         yield from _attention_refusals(config, config.attention)
     if config.mamba is not None and config.mamba.inner_dim % config.hidden_dim:

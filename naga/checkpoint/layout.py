@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from naga.checkpoint.fields import Fields
+from naga.config.base import Config
 from naga.config.model import ModelConfig
 
 Shape = tuple[int, ...]
@@ -22,20 +23,28 @@ class Form(Enum):
     SAME = "one tensor of the same shape"
     CHANNELS = "(C, W) in memory, one tensor (C, 1, W) on disk"
     EXPERTS = "(E, ...) in memory, one tensor (...) per expert on disk"
+    HALVES = "(2I, D) in memory, gate (I, D) and up (I, D) on disk"
+    EXPERT_HALVES = "(E, 2I, D) in memory, gate (I, D) and up (I, D) per expert on disk"
+
+
+# The rows of a gated `up` in memory, in order, as most layouts name them on disk.
+HALVES = ("gate", "up")
+# A part's place in the weight, as torch indexes.
+Index = int | slice | tuple[int, slice] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One tensor on disk: all of a weight, or its slice `index` along the first dimension."""
+    """One tensor on disk: all of a weight, or what `index` takes of it."""
 
     stored: str
     shape: Shape
-    index: int | None
+    index: Index
 
 
 @dataclass(frozen=True)
 class Weight:
-    """A row of the table; with Form.EXPERTS `stored` has {expert} in it."""
+    """A row of the table; `stored` has {expert} and {half} in it where its form has several."""
 
     name: str
     stored: str
@@ -52,8 +61,23 @@ class Weight:
                 yield Part(stored=stored, shape=shape[1:], index=expert)
         elif self.form is Form.CHANNELS:
             yield Part(stored=self.stored, shape=(shape[0], 1, *shape[1:]), index=None)
+        elif self.form is Form.HALVES:
+            for half, rows in _halves(shape[0]):
+                stored = self.stored.format(half=half)
+                yield Part(stored=stored, shape=(shape[0] // 2, *shape[1:]), index=rows)
+        elif self.form is Form.EXPERT_HALVES:
+            for expert in range(shape[0]):
+                for half, rows in _halves(shape[1]):
+                    stored = self.stored.format(expert=expert, half=half)
+                    part = (shape[1] // 2, *shape[2:])
+                    yield Part(stored=stored, shape=part, index=(expert, rows))
         else:
             yield Part(stored=self.stored, shape=shape, index=None)
+
+
+def _halves(rows: int) -> Iterator[tuple[str, slice]]:
+    for number, half in enumerate(HALVES):
+        yield half, slice(number * rows // 2, (number + 1) * rows // 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +93,31 @@ class Layout:
     """Every weight of the model, in the order of the file."""
 
 
+def rare_refusals(name: str, config: ModelConfig) -> Iterator[str]:
+    """Factors and norms that the layout `name`, like most, has no word for."""
+    if config.logits_multiplier != 1.0:
+        yield f"{name} has no logits_multiplier ({config.logits_multiplier:g})"
+    if config.parallel is not None:
+        yield f"{describe_layer(config, 'H')}: {name} has no attention beside Mamba-2"
+        return
+    if config.attention is not None:
+        yield from _factor_refusals(name, config, "*", config.attention)
+    if config.mamba is not None:
+        yield from _factor_refusals(name, config, "M", config.mamba)
+        if config.mamba.norm != "gate_first":
+            yield f"{describe_layer(config, 'M')}: {name} has no norm = {config.mamba.norm!r}"
+    if config.mlp is not None:
+        yield from _factor_refusals(name, config, "-", config.mlp)
+
+
+def _factor_refusals(name: str, config: ModelConfig, letter: str, section: Config) -> Iterator[str]:
+    for key, value in section.model_dump().items():
+        if "multiplier" in key and value not in (1.0, (1.0,) * 5):
+            yield f"{describe_layer(config, letter)}: {name} has no {key} ({value})"
+
+
 def describe_layer(config: ModelConfig, letter: str) -> str:
-    """Names the first layer of a kind in errors: `layer 3 (attention)`."""
-    return f"layer {config.layers.index(letter)} ({KINDS[letter]})"
+    """Names the first layer of a kind in errors: `layer 3 (attention)`; H has * and M in it."""
+    found = {letter, "H"} if letter in "M*" else {letter}
+    index = next(i for i, other in enumerate(config.layers) if other in found)
+    return f"layer {index} ({KINDS[config.layers[index]]})"

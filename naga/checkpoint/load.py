@@ -114,7 +114,7 @@ class StoredModel:
             return self._files.read(parts[0]).view(shape)
         first = self._files.read(parts[0])
         tensor = torch.empty(shape, dtype=first.dtype)
-        tensor[0] = first
+        tensor[parts[0].index] = first
         for part in parts[1:]:
             tensor[part.index] = self._files.read(part)
         return tensor

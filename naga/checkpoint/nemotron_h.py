@@ -17,7 +17,7 @@ from math import inf
 from typing import Any
 
 from naga.checkpoint.fields import INERT, Fields
-from naga.checkpoint.layout import Form, Layout, Weight, describe_layer
+from naga.checkpoint.layout import Form, Layout, Weight, describe_layer, rare_refusals
 from naga.config.load import parse_config
 from naga.config.model import AttentionConfig, ModelConfig, MoeConfig
 
@@ -94,6 +94,7 @@ def weights(config: ModelConfig) -> tuple[Weight, ...]:
 
 
 def refusals(config: ModelConfig) -> Iterator[str]:
+    yield from rare_refusals(NAME, config)
     if config.tie_embeddings:
         yield f"{NAME} has no tied embeddings"
     if config.embedding_multiplier != 1.0:

@@ -17,7 +17,9 @@ Activation = Literal["swiglu", "relu2"]
 GateNorm = Literal["gate_first", "norm_first", "none"]
 Factor = Annotated[float, Field(gt=0)]
 
-# Letters of layers that keep a Mamba-2 state, and that keep keys and values.
+# Layers that a sequence cannot go on from without a snapshot of their state.
+RECURRENT = "MH"
+# Layers that keep a Mamba-2 state, and that keep keys and values.
 MAMBA2 = "MH"
 ATTENTION = "*H"
 
@@ -198,6 +200,11 @@ class ModelConfig(Config):
 
     def count(self, letter: str) -> int:
         return self.layers.count(letter)
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether a layer has a state that moves from token to token."""
+        return any(letter in self.layers for letter in RECURRENT)
 
     @property
     def num_mamba2(self) -> int:

@@ -162,7 +162,7 @@ def check_positions(config: ModelConfig, num_tokens: int, positions: tuple[int, 
     """StateError unless so many tokens, and snapshots behind these, can be of this model."""
     if not 1 <= num_tokens <= config.max_positions:
         raise StateError(f"{num_tokens} tokens; this model's are 1 to {config.max_positions}")
-    if positions and not config.num_mamba2:
+    if positions and not config.recurrent:
         raise StateError("there are snapshots, but this model has no recurrent layers")
     ascending = all(before < after for before, after in pairwise((0, *positions)))
     if not ascending or (positions and positions[-1] > num_tokens):

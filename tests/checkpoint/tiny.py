@@ -12,6 +12,7 @@ from naga.config.model import (
     MlpConfig,
     ModelConfig,
     MoeConfig,
+    ParallelConfig,
     RopeConfig,
 )
 from naga.model.lm import HybridLM
@@ -75,11 +76,47 @@ NAGA = vary(
     attention=AttentionConfig(num_heads=2, num_kv_heads=1, head_dim=8, qk_norm=True),
     moe=MoeConfig(num_experts=4, top_k=2, expert_dim=8, router="sigmoid", bias_update=0.001),
 )
+FALCON = vary(
+    BASE,
+    pattern="H- H- H-",
+    tie_embeddings=False,
+    embedding_multiplier=5.6,
+    logits_multiplier=0.4,
+    mamba=MambaConfig(
+        num_heads=6,
+        head_dim=8,
+        state_dim=16,
+        num_groups=2,
+        chunk_size=8,
+        norm="none",
+        in_multiplier=1.25,
+        multipliers=(0.35, 0.25, 0.6, 0.5, 1.3),
+    ),
+    attention=AttentionConfig(
+        num_heads=4,
+        num_kv_heads=2,
+        head_dim=16,
+        rope=RopeConfig(theta=1e11),
+        in_multiplier=0.8,
+        key_multiplier=0.39,
+    ),
+    mlp=MlpConfig(inner_dim=24, gate_multiplier=0.88, down_multiplier=0.59),
+    parallel=ParallelConfig(ssm_multiplier=0.24, attention_multiplier=0.94),
+)
+FALCON_NORMED = vary(
+    FALCON, mamba=MambaConfig(**{**MAMBA.model_dump(), "norm": "gate_first"}), tie_embeddings=True
+)
+FALCON_NORM_FIRST = vary(
+    FALCON, mamba=MambaConfig(**{**MAMBA.model_dump(), "norm": "norm_first", "chunk_size": 16})
+)
 EVERY = {
     "granitemoehybrid-moe": GRANITE_MOE,
     "granitemoehybrid-dense": GRANITE_DENSE,
     "nemotron_h-moe": NEMOTRON,
     "nemotron_h-dense": NEMOTRON_DENSE,
+    "falcon_h1": FALCON,
+    "falcon_h1-gate-first": FALCON_NORMED,
+    "falcon_h1-norm-first": FALCON_NORM_FIRST,
     "naga": NAGA,
 }
 
