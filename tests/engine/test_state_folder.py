@@ -72,7 +72,7 @@ def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     reseal(path, MANIFEST, changed)
 
 
-@pytest.mark.parametrize("pattern", ["M*-", "M*-M", "M-M", "*-"])
+@pytest.mark.parametrize("pattern", ["M*-", "M*-M", "M-M", "*-", "H-", "HM*-"])
 @pytest.mark.parametrize(
     ("dtype", "kv"), [("float32", None), ("bfloat16", None), ("bfloat16", "int8")]
 )

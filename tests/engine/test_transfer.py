@@ -15,10 +15,12 @@ from naga.engine.request import Request, SamplingParams
 from naga.runtime import make_runtime
 
 PROMPT = tuple(n * 7 % 250 for n in range(75))
-PATTERNS = {"both": "M*-ME", "attention": "*-*-", "recurrent": "M-M-"}
+PATTERNS = {"both": "M*-ME", "attention": "*-*-", "recurrent": "M-M-", "parallel": "H-M*H-"}
 
 
 def config_of(pattern: str) -> ModelConfig:
+    if pattern == "parallel":
+        return CONFIGS["parallel"]
     config = CONFIGS["plain"].model_copy(update={"pattern": PATTERNS[pattern]})
     if pattern == "attention":
         return config.model_copy(update={"mamba": None, "moe": None})
