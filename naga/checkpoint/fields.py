@@ -85,8 +85,9 @@ class Fields:
         value = self._take(key, [1.0] * count)
         if not isinstance(value, list) or len(value) != count:
             self.fail(f"{key} must be {count} numbers, not {value!r:.80}")
-        numbers = Fields(dict(zip("abcdefgh", value, strict=False)), f"{self.source}: {key}")
-        return tuple(numbers.number(name) for name in "abcdefgh"[:count])
+        names = [f"number {index + 1}" for index in range(count)]
+        numbers = Fields(dict(zip(names, value, strict=True)), f"{self.source}: {key}")
+        return tuple(map(numbers.number, names))
 
     def table(self, key: str) -> "Fields":
         """A nested object; empty if absent."""

@@ -260,7 +260,7 @@ MISREAD = [
     ({"mamba_d_ssm": 50}, "contradictory: mamba_d_ssm is 50, mamba_n_heads 6"),
     ({"mamba_d_head": 16}, "mamba_d_head = 16 is not supported"),
     ({"ssm_multipliers": [1.0, 1.0]}, "ssm_multipliers must be 5 numbers, not [1.0, 1.0]"),
-    ({"mlp_multipliers": [1.0, "x"]}, "mlp_multipliers: b must be a number, not 'x'"),
+    ({"mlp_multipliers": [1.0, "x"]}, "mlp_multipliers: number 2 must be a number, not 'x'"),
     ({"key_multiplier": 0}, "attention.key_multiplier: Input should be greater than 0"),
     ({"num_hidden_layers": 0}, "num_hidden_layers must be 1 to 10000, not 0"),
     ({"num_experts": 4}, "unknown: num_experts"),
