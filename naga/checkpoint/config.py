@@ -5,6 +5,7 @@ from typing import Literal
 
 from naga.checkpoint import (
     bamba,
+    falcon_h1,
     granitemoehybrid,
     jamba,
     llama,
@@ -38,6 +39,7 @@ LAYOUTS = (
     qwen3_moe.LAYOUT,
     jamba.LAYOUT,
     mamba.LAYOUT,
+    falcon_h1.LAYOUT,
     naga_layout.LAYOUT,
 )
 

@@ -86,6 +86,15 @@ class Fields:
         pair = Fields({"low": value[0], "high": value[1]}, f"{self.source}: {key}")
         return pair.number("low"), pair.number("high")
 
+    def factors(self, key: str, count: int) -> tuple[float, ...]:
+        """So many numbers; ones if absent."""
+        value = self._take(key, [1.0] * count)
+        if not isinstance(value, list) or len(value) != count:
+            self.fail(f"{key} must be {count} numbers, not {value!r:.80}")
+        names = [f"number {index + 1}" for index in range(count)]
+        numbers = Fields(dict(zip(names, value, strict=True)), f"{self.source}: {key}")
+        return tuple(map(numbers.number, names))
+
     def table(self, key: str) -> "Fields":
         """A nested object; empty if absent."""
         value = self._take(key, {})

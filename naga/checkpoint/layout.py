@@ -14,7 +14,14 @@ from naga.config.model import ModelConfig
 
 Shape = tuple[int, ...]
 
-KINDS = {"M": "Mamba-2", "*": "attention", "-": "MLP", "E": "mixture of experts", "S": "Mamba-1"}
+KINDS = {
+    "M": "Mamba-2",
+    "*": "attention",
+    "-": "MLP",
+    "E": "mixture of experts",
+    "S": "Mamba-1",
+    "H": "parallel attention and Mamba-2",
+}
 
 
 class Form(Enum):
@@ -95,5 +102,7 @@ class Layout:
 
 
 def describe_layer(config: ModelConfig, letter: str) -> str:
-    """Names the first layer of a kind in errors: `layer 3 (attention)`."""
-    return f"layer {config.layers.index(letter)} ({KINDS[letter]})"
+    """Names the first layer of a kind in errors: `layer 3 (attention)`; H has * and M in it."""
+    found = {letter, "H"} if letter in "M*" else {letter}
+    index = next(i for i, other in enumerate(config.layers) if other in found)
+    return f"layer {index} ({KINDS[config.layers[index]]})"

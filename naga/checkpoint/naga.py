@@ -41,8 +41,12 @@ def weights(config: ModelConfig) -> tuple[Weight, ...]:
 
 
 def _mixer_names(config: ModelConfig, letter: str) -> tuple[str, ...]:
+    if letter == "H":
+        halves = (("mamba", "M"), ("attention", "*"))
+        return tuple(f"{half}.{x}" for half, kind in halves for x in _mixer_names(config, kind))
     if letter == "M":
-        return MAMBA
+        gate_alone = config.mamba is not None and config.mamba.norm == "none"
+        return tuple(x for x in MAMBA if not (gate_alone and x == "norm.weight"))
     if letter == "S":
         normed = config.mamba1 is not None and config.mamba1.norms
         return (*MAMBA1, *MAMBA1_NORMS) if normed else MAMBA1

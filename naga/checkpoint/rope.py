@@ -15,9 +15,16 @@ from naga.config.model import AttentionConfig, ModelConfig, RopeConfig
 
 
 def read_rope(
-    fields: Fields, head_dim: int, max_positions: int, share: float = 1.0
+    fields: Fields,
+    head_dim: int,
+    max_positions: int,
+    share: float = 1.0,
+    theta: float | None = 10_000.0,
 ) -> dict[str, Any]:
-    """What RopeConfig is made of; `share` of each head rotates, as the family has it."""
+    """What RopeConfig is made of; `share` of each head rotates, as the family has it.
+
+    theta: where the file says none; None means that it must.
+    """
     for key in ("rope_parameters", "rope_scaling"):
         fields.lift(key)
     fields.alias("type", "rope_type")
@@ -25,7 +32,7 @@ def read_rope(
     kind = fields.text("rope_type", "default")
     if kind not in ("default", "llama3"):
         fields.fail(f"rope_type = {kind!r} is not supported; only default and llama3 are")
-    rope: dict[str, Any] = {"theta": fields.number("rope_theta", 10_000.0)}
+    rope: dict[str, Any] = {"theta": fields.number("rope_theta", theta)}
     if share != 1.0:
         rope["rotary_dim"] = int(head_dim * share)
     if kind == "llama3":

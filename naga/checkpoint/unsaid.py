@@ -21,9 +21,12 @@ MAMBA = frozenset((
     "num_heads", "head_dim", "state_dim", "num_groups", "conv_width", "chunk_size", "dt_limit",
 ))  # fmt: skip
 MAMBA1 = frozenset(("inner_dim", "state_dim", "conv_width", "dt_rank"))
+PARALLEL = frozenset(("ssm_multiplier", "attention_multiplier"))
 MLP = frozenset(("inner_dim",))
 MOE = frozenset(("num_experts", "top_k", "expert_dim", "balance_loss"))
-LETTERS = {"mamba": "M", "attention": "*", "mlp": "-", "moe": "E", "mamba1": "S"}
+LETTERS = {
+    "mamba": "M", "attention": "*", "mlp": "-", "moe": "E", "mamba1": "S", "parallel": "H",
+}  # fmt: skip
 
 
 def unsaid(
@@ -39,7 +42,7 @@ def unsaid(
     yield from _others(name, config, MODEL | model | frozenset(said))
     for section, fields in said.items():
         own = getattr(config, section)
-        if own is not None and LETTERS[section] in config.layers:
+        if own is not None:
             layer = describe_layer(config, LETTERS[section])
             yield from _others(f"{layer}: {name}", own, fields)
 

@@ -1,7 +1,7 @@
 """ModelConfig: a pattern string over single-mixer layers, and one section per kind of layer.
 
-Pattern letters: M Mamba-2 · * attention · - dense MLP · E mixture of experts · S Mamba-1 (spaces
-are ignored).
+Pattern letters: M Mamba-2 · * attention · - dense MLP · E mixture of experts · S Mamba-1 ·
+H attention and Mamba-2 side by side, whose sections are those of * and M (spaces are ignored).
 Every layer is `x = x + residual_multiplier * mixer(rms_norm(x))`; layers of one kind share a
 section. Says nothing about initial values (model/init.py) or how a checkpoint spells these.
 """
@@ -14,8 +14,14 @@ from pydantic import AllowInfNan, Field, model_validator
 from naga.config.base import Config
 
 Activation = Literal["swiglu", "relu2"]
+GateNorm = Literal["gate_first", "norm_first", "none"]
+Factor = Annotated[float, Field(gt=0)]
+
 # Layers that a sequence cannot go on from without a snapshot of their state.
-RECURRENT = "MS"
+RECURRENT = "MSH"
+# Layers that keep a Mamba-2 state, and that keep keys and values.
+MAMBA2 = "MH"
+ATTENTION = "*H"
 
 
 class Llama3Config(Config):
@@ -82,6 +88,15 @@ class AttentionConfig(Config):
     """RMSNorm over each head of q and k."""
     qk_norm_place: Literal["after_rotation", "before_rotation"] = "after_rotation"
     """after_rotation as in Hunyuan, before_rotation as in Qwen3."""
+    in_multiplier: float = Field(1.0, gt=0)
+    """Factor on the layer's input, and so on q, k and v."""
+    key_multiplier: float = Field(1.0, gt=0)
+    """Factor on k, before norm and rotation."""
+
+    @property
+    def projection_multipliers(self) -> tuple[float, float, float]:
+        """Factors on what the projections of q, k and v give."""
+        return self.in_multiplier, self.in_multiplier * self.key_multiplier, self.in_multiplier
 
     @property
     def softmax_scale(self) -> float:
@@ -126,6 +141,24 @@ class MambaConfig(Config):
     """Tokens per chunk of the training form; changes no result beyond rounding."""
     dt_limit: tuple[float, Annotated[float, AllowInfNan(True)]] = (0.0, inf)
     """Bounds on softplus(dt + dt_bias); (0, inf) clamps nothing."""
+    norm: GateNorm = "gate_first"
+    """What meets the scan's output y. gate_first: norm(silu(z)·y); norm_first: norm(y)·silu(z);
+    none: silu(z)·y, without a norm or its weight."""
+    in_multiplier: float = Field(1.0, gt=0)
+    """Factor on the layer's input."""
+    multipliers: tuple[Factor, Factor, Factor, Factor, Factor] = (1.0, 1.0, 1.0, 1.0, 1.0)
+    """Factors on the parts [z | x | B | C | dt] of what in_proj gives."""
+
+    @property
+    def projection_multipliers(self) -> tuple[float, ...]:
+        """Factors on the five parts, with that on the input, to which a projection is linear."""
+        return tuple(self.in_multiplier * factor for factor in self.multipliers)
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Rows of in_proj for z, x, B, C and dt."""
+        wide = self.num_groups * self.state_dim
+        return self.inner_dim, self.inner_dim, wide, wide, self.num_heads
 
     @property
     def inner_dim(self) -> int:
@@ -172,6 +205,23 @@ class Mamba1Config(Config):
 class MlpConfig(Config):
     inner_dim: int = Field(gt=0)
     activation: Activation = "swiglu"
+    gate_multiplier: float = Field(1.0, gt=0)
+    """Factor on the gate, before silu; only swiglu has one."""
+    down_multiplier: float = Field(1.0, gt=0)
+    """Factor on the output."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.activation != "swiglu" and self.gate_multiplier != 1.0:
+            raise ValueError("gate_multiplier needs activation = 'swiglu'")
+        return self
+
+
+class ParallelConfig(Config):
+    """An H layer is ssm_multiplier · mamba(x) + attention_multiplier · attention(x)."""
+
+    ssm_multiplier: float = Field(1.0, gt=0)
+    attention_multiplier: float = Field(1.0, gt=0)
 
 
 class MoeConfig(Config):
@@ -222,6 +272,7 @@ class ModelConfig(Config):
     embedding_multiplier: float = Field(1.0, gt=0)
     residual_multiplier: float = Field(1.0, gt=0)
     logits_divisor: float = Field(1.0, gt=0)
+    logits_multiplier: float = Field(1.0, gt=0)
     init_std: float = Field(0.02, gt=0)
     """Standard deviation of initial embeddings and projections (model/init.py)."""
     attention: AttentionConfig | None = None
@@ -229,6 +280,7 @@ class ModelConfig(Config):
     mlp: MlpConfig | None = None
     moe: MoeConfig | None = None
     mamba1: Mamba1Config | None = None
+    parallel: ParallelConfig | None = None
 
     @property
     def layers(self) -> str:
@@ -243,26 +295,46 @@ class ModelConfig(Config):
         """Whether a layer has a state that moves from token to token."""
         return any(letter in self.layers for letter in RECURRENT)
 
+    @property
+    def num_mamba2(self) -> int:
+        """Layers with a Mamba-2 state."""
+        return sum(letter in MAMBA2 for letter in self.layers)
+
+    @property
+    def num_attention(self) -> int:
+        """Layers with keys and values."""
+        return sum(letter in ATTENTION for letter in self.layers)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.layers:
             raise ValueError("pattern has no layer")
         sections = {
-            "M": self.mamba, "*": self.attention, "-": self.mlp, "E": self.moe, "S": self.mamba1,
-        }  # fmt: skip
+            "M": self.mamba,
+            "*": self.attention,
+            "-": self.mlp,
+            "E": self.moe,
+            "S": self.mamba1,
+            "H": self.parallel,
+        }
         names = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe", "S": "mamba1"}
+        names |= {"H": "parallel"}
+        # An H layer is an M and a * besides.
+        having = {"M": MAMBA2, "*": ATTENTION}
         for index, letter in enumerate(self.layers):
             if letter not in sections:
                 raise ValueError(
                     f"pattern letter {index} is {letter!r}; known are M (Mamba-2), "
-                    "* (attention), - (MLP), E (mixture of experts), S (Mamba-1)"
+                    "* (attention), - (MLP), E (mixture of experts), S (Mamba-1), "
+                    "H (attention and Mamba-2)"
                 )
         for letter, section in sections.items():
-            if letter in self.layers and section is None:
+            found = [known for known in having.get(letter, letter) if known in self.layers]
+            if found and section is None:
                 raise ValueError(
-                    f"pattern has {letter!r} but there is no [{names[letter]}] section"
+                    f"pattern has {found[0]!r} but there is no [{names[letter]}] section"
                 )
-            if letter not in self.layers and section is not None:
+            if not found and section is not None:
                 raise ValueError(
                     f"there is a [{names[letter]}] section but no {letter!r} in pattern"
                 )

@@ -115,7 +115,7 @@ def forms(identity: Identity, num_tokens: int, num_snapshots: int) -> Iterator[F
     """Every tensor of a state but its tokens, in the order in which named_tensors gives them."""
     config = identity.config
     if attention := config.attention:
-        heads = (config.count("*"), num_tokens, attention.num_kv_heads)
+        heads = (config.num_attention, num_tokens, attention.num_kv_heads)
         for name in ("keys", "values"):
             yield Form(name=name, dtype=identity.kv_dtype, shape=(*heads, attention.head_dim))
             if identity.kv_dtype is torch.int8:
@@ -129,7 +129,7 @@ def _slot_forms(config: ModelConfig, dtype: torch.dtype) -> dict[str, tuple[torc
     """What a slot holds, in the order and by the names of StatePool.by_slot."""
     found: dict[str, tuple[torch.dtype, Shape]] = {}
     if mamba := config.mamba:
-        layers = config.count("M")
+        layers = config.num_mamba2
         ssm = (layers, mamba.num_heads, mamba.head_dim, mamba.state_dim)
         found["ssm"] = (torch.float32, ssm)
         found["conv"] = (dtype, (layers, mamba.conv_width - 1, mamba.conv_dim))

@@ -5,7 +5,7 @@ weights, the scan and the convolution; attention over a context of n tokens adds
 `attention_flops_per_context_token · n`. tests/model/test_account.py holds this to the real tensors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from naga.config.model import ModelConfig
@@ -73,6 +73,8 @@ def _layer(letter: str, config: ModelConfig, dtype_bytes: int) -> LayerAccount:
         return _mamba1(config, dtype_bytes)
     if letter == "*":
         return _attention(config)
+    if letter == "H":
+        return _parallel(config, dtype_bytes)
     return _mlp(config) if letter == "-" else _moe(config)
 
 
@@ -82,7 +84,8 @@ def _mamba2(config: ModelConfig, dtype_bytes: int) -> LayerAccount:
     products = mamba.in_proj_dim * dim + mamba.inner_dim * dim
     conv = mamba.conv_dim * mamba.conv_width
     state = mamba.inner_dim * mamba.state_dim
-    small = mamba.conv_dim + 3 * mamba.num_heads + mamba.inner_dim + dim
+    norm = 0 if mamba.norm == "none" else mamba.inner_dim
+    small = mamba.conv_dim + 3 * mamba.num_heads + norm + dim
     parameters = products + conv + small
     return LayerAccount(
         kind="M",
@@ -128,6 +131,20 @@ def _attention(config: ModelConfig) -> LayerAccount:
         attention_flops_per_context_token=4 * query_dim,
         kv_elements_per_token=2 * kv_dim,
         kv_scales_per_token=2 * attention.num_kv_heads,
+    )
+
+
+def _parallel(config: ModelConfig, dtype_bytes: int) -> LayerAccount:
+    """Both halves under one norm."""
+    mamba, attention = _mamba2(config, dtype_bytes), _attention(config)
+    parameters = mamba.parameters + attention.parameters - config.hidden_dim
+    return replace(
+        attention,
+        kind="H",
+        parameters=parameters,
+        active_parameters=parameters,
+        flops_per_token=mamba.flops_per_token + attention.flops_per_token,
+        state_bytes=mamba.state_bytes,
     )
 
 

@@ -14,6 +14,7 @@ from naga.model.norm import Norm
 from naga.model.state import Batch, KeyValues
 from naga.ops.attention import attention, attention_rows, rotate
 from naga.ops.linear import linear, linear_rows
+from naga.ops.pointwise import scale
 
 
 class Attention(nn.Module):
@@ -55,7 +56,8 @@ class Attention(nn.Module):
         return linear_rows(mixed.to(x.dtype).flatten(1), self.o_proj.weight)
 
     def _heads(self, projected: list[Tensor], positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = (t.unflatten(-1, (-1, self._config.head_dim)) for t in projected)
+        scaled = map(scale, projected, self._config.projection_multipliers)
+        q, k, v = (t.unflatten(-1, (-1, self._config.head_dim)) for t in scaled)
         if self._config.qk_norm_place == "before_rotation":
             q, k = self._normed(q, k)
             return self._rotated(q, positions), self._rotated(k, positions), v

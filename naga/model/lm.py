@@ -84,7 +84,7 @@ class HybridLM(nn.Module):
         The product is float32 too, bfloat16 logits being too coarse; the head is rounded to
         hidden's dtype first, as a checkpoint in that dtype holds it.
         """
-        scaled = hidden.float() / self.config.logits_divisor
+        scaled = hidden.float() * self.config.logits_multiplier / self.config.logits_divisor
         return linear(scaled, self.head_weight.to(hidden.dtype))
 
     @torch.no_grad()
@@ -93,7 +93,8 @@ class HybridLM(nn.Module):
 
         The head's values are taken as they are: a loader has rounded them (`value_dtype`).
         """
-        scaled = pad_rows(hidden.float() / self.config.logits_divisor)
+        factor, divisor = self.config.logits_multiplier, self.config.logits_divisor
+        scaled = pad_rows(hidden.float() * factor / divisor)
         return linear_rows(scaled, self.head_weight)[: hidden.shape[0]]
 
     def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Sample | None]:

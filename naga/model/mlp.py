@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from naga.config.model import Activation
 from naga.ops.linear import linear, linear_rows
-from naga.ops.pointwise import relu2, swiglu, swiglu_rows
+from naga.ops.pointwise import relu2, scale, scale_parts, swiglu, swiglu_rows
 
 # Activation -> (rows of `up` per inner unit, training form, row form).
 ACTIVATIONS: dict[Activation, tuple[int, Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]
@@ -26,15 +26,30 @@ class Matrix(nn.Module):
 
 
 class Mlp(nn.Module):
-    def __init__(self, model_dim: int, inner_dim: int, activation: Activation) -> None:
+    def __init__(
+        self,
+        model_dim: int,
+        inner_dim: int,
+        activation: Activation,
+        gate_multiplier: float = 1.0,
+        down_multiplier: float = 1.0,
+    ) -> None:
+        """Factors on the gate, which only swiglu has, and on the output."""
         super().__init__()
         rows, self._activation, self._activation_rows = ACTIVATIONS[activation]
+        self._parts = (inner_dim,) * rows
+        self._multipliers = (gate_multiplier, 1.0)[:rows]
+        self._down_multiplier = down_multiplier
         self.up = Matrix(rows * inner_dim, model_dim)
         self.down = Matrix(model_dim, inner_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(self._activation(linear(x, self.up.weight)), self.down.weight)
+        inner = self._activation(self._scaled(linear(x, self.up.weight)))
+        return scale(linear(inner, self.down.weight), self._down_multiplier)
 
     def step(self, x: Tensor) -> Tensor:
-        inner = self._activation_rows(linear_rows(x, self.up.weight))
-        return linear_rows(inner, self.down.weight)
+        inner = self._activation_rows(self._scaled(linear_rows(x, self.up.weight)))
+        return scale(linear_rows(inner, self.down.weight), self._down_multiplier)
+
+    def _scaled(self, projected: Tensor) -> Tensor:
+        return scale_parts(projected, self._parts, self._multipliers)

@@ -290,6 +290,7 @@ def _fields(config: ModelConfig) -> Mapping[str, _Field]:
         "embedding_multiplier": config.embedding_multiplier,
         "residual_multiplier": config.residual_multiplier,
         "logits_divisor": config.logits_divisor,
+        "logits_multiplier": config.logits_multiplier,
     }
     if mamba := config.mamba:
         fields |= {
@@ -300,7 +301,11 @@ def _fields(config: ModelConfig) -> Mapping[str, _Field]:
             "conv_width": mamba.conv_width,
             "dt_low": mamba.dt_limit[0],
             "dt_high": mamba.dt_limit[1],
+            "gate_norm": mamba.norm != "none",
+            "norm_first": mamba.norm == "norm_first",
         }
+        parts = ("z", "x", "B", "C", "dt")
+        fields |= _multipliers(parts, mamba.projection_multipliers)
     if mamba1 := config.mamba1:
         fields |= {
             "mamba1_dim": mamba1.inner_dim,
@@ -318,6 +323,7 @@ def _fields(config: ModelConfig) -> Mapping[str, _Field]:
             "qk_norm": attention.qk_norm,
             "qk_norm_first": attention.qk_norm_place == "before_rotation",
         }
+        fields |= _multipliers(("q", "k", "v"), attention.projection_multipliers)
         if rope := attention.rope:
             dim = attention.rotary_dim
             fields["rotary_dim"], fields["rope_scales"] = dim, rope.scales(dim)
@@ -325,6 +331,10 @@ def _fields(config: ModelConfig) -> Mapping[str, _Field]:
             fields["rope_base"] = stretched if rope.ntk_alpha != 1 else rope.theta
     if mlp := config.mlp:
         fields |= {"mlp_dim": mlp.inner_dim, "mlp_gated": mlp.activation == "swiglu"}
+        fields |= _multipliers(("gate", "down"), (mlp.gate_multiplier, mlp.down_multiplier))
+    if parallel := config.parallel:
+        factors = (parallel.ssm_multiplier, parallel.attention_multiplier)
+        fields |= _multipliers(("ssm_out", "attention_out"), factors)
     if moe := config.moe:
         fields |= {
             "experts": moe.num_experts,
@@ -338,3 +348,8 @@ def _fields(config: ModelConfig) -> Mapping[str, _Field]:
             "latent_dim": moe.latent_dim or 0,
         }
     return fields
+
+
+def _multipliers(names: Sequence[str], factors: Sequence[float]) -> dict[str, float]:
+    pairs = zip(names, factors, strict=True)
+    return {f"{name}_multiplier": factor for name, factor in pairs}

@@ -179,7 +179,7 @@ class StatePool:
         """
         conv_shape, ssm_shape, kv_shape = (0, 0, 0, 0), (0, 0, 0, 0, 0), (0, 0, page_size, 0, 0)
         if mamba := config.mamba:
-            layers = config.count("M")
+            layers = config.num_mamba2
             conv_shape = (layers, num_slots, mamba.conv_width - 1, mamba.conv_dim)
             ssm_shape = (layers, num_slots, mamba.num_heads, mamba.head_dim, mamba.state_dim)
         mamba1_ssm, mamba1_conv = (0, 0, 0, 0), (0, 0, 0, 0)
@@ -189,7 +189,7 @@ class StatePool:
             mamba1_conv = (layers, num_slots, mamba1.conv_width - 1, mamba1.inner_dim)
         if attention := config.attention:
             heads = (attention.num_kv_heads, attention.head_dim)
-            kv_shape = (config.count("*"), num_pages, page_size, *heads)
+            kv_shape = (config.num_attention, num_pages, page_size, *heads)
         device, dtype = runtime.device, runtime.dtype
         kv_dtype, scales = (torch.int8 if kv else dtype), None
         if kv:

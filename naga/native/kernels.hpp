@@ -78,7 +78,9 @@ struct RmsNorm {
     Index y_stride;
 };
 
-// rms_norm over each group of silu(z)·y, then · weight.
+// gate_first: rms_norm over each group of silu(z)·y, then · weight. norm_first: rms_norm over each
+// group of y, then · weight · silu(z). gate_alone: silu(z)·y, the weight unused.
+enum class Gate : int { gate_first, norm_first, gate_alone };
 struct GatedNorm {
     const float* y;  // (T, D)
     Index y_stride;
@@ -89,6 +91,7 @@ struct GatedNorm {
     float eps;
     void* out;  // (T, D) E
     Index out_stride;
+    Gate order = Gate::gate_first;
 };
 
 // Causal depthwise taps with silu, of one sequence.
@@ -248,6 +251,8 @@ struct Kernels {
                    Index last);
     void (*relu2)(const void* x, Index x_stride, Index inner, void* y, Index y_stride, Index first,
                   Index last);
+    // x (T, columns) E times a factor, in place
+    void (*scale)(void* x, Index x_stride, Index columns, float factor, Index first, Index last);
     // row · factor, rounded to E: embeddings
     void (*embed)(const float* row, Index dim, float factor, void* y);
     void (*widen)(const void* x, Index count, float* y);

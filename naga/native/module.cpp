@@ -94,8 +94,12 @@ States states_of(const Plan& plan, const Array& ssm, const Array& conv, const Ar
     const PlanConfig& c = plan.config();
     Element element = plan.kernels().element;
     States states;
-    Index mambas = Index(std::count(c.layers.begin(), c.layers.end(), 'M'));
-    Index attentions = Index(std::count(c.layers.begin(), c.layers.end(), '*'));
+    // An H layer has the state of an M and of a *.
+    auto count = [&](char kind) {
+        return Index(std::count_if(c.layers.begin(), c.layers.end(),
+                                   [kind](char other) { return other == kind || other == 'H'; }));
+    };
+    Index mambas = count('M'), attentions = count('*');
     if (mambas) {
         states.slots = Index(ssm.ndim() == 5 ? ssm.shape(1) : 0);
         require(is_float32(ssm), "ssm", "must be float32");
@@ -519,7 +523,13 @@ NB_MODULE(_cpu, m) {
         NAGA_FIELD(rotary_dim) NAGA_FIELD(rope_scales) NAGA_FIELD(qk_norm_first)
         NAGA_FIELD(weigh_all) NAGA_FIELD(latent_dim)
         NAGA_FIELD(mamba1_dim) NAGA_FIELD(mamba1_state_dim) NAGA_FIELD(mamba1_conv_width)
-        NAGA_FIELD(dt_rank) NAGA_FIELD(mamba1_norms);
+        NAGA_FIELD(dt_rank) NAGA_FIELD(mamba1_norms)
+        NAGA_FIELD(logits_multiplier) NAGA_FIELD(gate_norm) NAGA_FIELD(norm_first)
+        NAGA_FIELD(z_multiplier) NAGA_FIELD(x_multiplier) NAGA_FIELD(B_multiplier)
+        NAGA_FIELD(C_multiplier) NAGA_FIELD(dt_multiplier) NAGA_FIELD(q_multiplier)
+        NAGA_FIELD(k_multiplier) NAGA_FIELD(v_multiplier) NAGA_FIELD(ssm_out_multiplier)
+        NAGA_FIELD(attention_out_multiplier) NAGA_FIELD(gate_multiplier)
+        NAGA_FIELD(down_multiplier);
 #undef NAGA_FIELD
     nb::class_<BoundStates>(m, "BoundStates");
     nb::class_<Plan>(m, "Plan")

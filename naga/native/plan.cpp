@@ -63,6 +63,13 @@ void require_group(Format format, Index group) {
         throw std::invalid_argument("group: use 32, 64 or 128, or 0 for all columns");
 }
 
+// Of a layer's state among those of its kind in a pool: H has both an M's and a *'s.
+Index number_of(const std::string& layers, std::size_t layer, char kind) {
+    return std::count_if(layers.begin(), layers.begin() + long(layer), [kind](char other) {
+        return other == kind || (other == 'H' && (kind == 'M' || kind == '*'));
+    });
+}
+
 class Buffer {
   public:
     // At least `bytes`, contents lost; the extra line lets vector loads end beyond the last row.
@@ -139,6 +146,7 @@ struct Plan::Rounded {
 struct Plan::Scratch {
     Rounded queries_int8, normed_int8, second_int8, shared_int8, gathered_int8, activated_int8,
         head_int8, latent_int8, rank_int8;
+    Buffer left, right;  // H: what its halves give
     Buffer hidden, chunk, x, normed, first, second, third, conv, scanned, wide, partial, shared_up,
         shared_in, shared_out, gathered, latent, selected, steps;
     // Experts: rows sorted by expert, where each expert's begin, and where a choice's row lies.
@@ -163,11 +171,10 @@ Plan::Plan(const PlanConfig& config, const Kernels& kernels, int threads)
     if (config.format != Format::element) require_group(config.format, group);
     Index width = config.hidden_dim;
     layers_.resize(config.layers.size());
-    std::vector<Index> numbers(128, 0);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
         Layer& layer = layers_[i];
         layer.kind = config.layers[i];
-        layer.number = numbers[std::size_t(layer.kind)]++;
+        layer.number = number_of(config.layers, i, layer.kind);
         std::string prefix = "layers." + std::to_string(i) + ".";
         add(prefix + "norm.weight", &layer.norm, {width});
         make_layer(layer, prefix + "mixer.");
@@ -227,7 +234,7 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
             vector(2, "dt_bias", {c.mamba_heads});
             vector(3, "A_log", {c.mamba_heads});
             vector(4, "D", {c.mamba_heads});
-            vector(5, "norm.weight", {c.inner_dim()});
+            if (c.gate_norm) vector(5, "norm.weight", {c.inner_dim()});
             return;
         case 'S':
             layer.vectors.resize(8);
@@ -260,6 +267,8 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
             matrix(0, "up", (c.mlp_gated ? 2 : 1) * c.mlp_dim, width);
             matrix(1, "down", width, c.mlp_dim);
             return;
+        case 'H':
+            return make_halves(layer, prefix);
         case 'E': {
             Index up = (c.expert_gated ? 2 : 1) * c.expert_dim;
             vector(0, "router.weight", {c.experts, width});
@@ -284,16 +293,31 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
         }
     }
     throw std::invalid_argument(std::string("pattern letter ") + layer.kind +
-                                ": the native plan knows M, *, -, E and S");
+                                ": the native plan knows M, *, -, E, S and H");
+}
+
+void Plan::make_halves(Layer& layer, const std::string& prefix) {
+    const std::size_t place = std::size_t(&layer - layers_.data());
+    layer.halves.resize(2);
+    for (std::size_t i = 0; i < 2; ++i) {
+        Layer& half = layer.halves[i];
+        half.kind = "M*"[i];
+        half.number = number_of(config_.layers, place, half.kind);
+        make_layer(half, prefix + (i ? "attention." : "mamba."));
+    }
 }
 
 // f(packed) for every packed matrix.
 template <class F> void Plan::each_packed(F f) const {
     f(head_);
     f(embed_);
-    for (const Layer& layer : layers_)
-        for (const auto* group : {&layer.matrices, &layer.up, &layer.down})
-            for (const Packed& packed : *group) f(packed);
+    for (const Layer& layer : layers_) each_packed(layer, f);
+}
+
+template <class F> void Plan::each_packed(const Layer& layer, F f) {
+    for (const auto* group : {&layer.matrices, &layer.up, &layer.down})
+        for (const Packed& packed : *group) f(packed);
+    for (const Layer& half : layer.halves) each_packed(half, f);
 }
 
 std::size_t Plan::weight_bytes() const {
@@ -452,6 +476,8 @@ void Plan::grow(Index rows) {
     reserve_rounded(s.second_int8, second, rows);
     s.conv.reserve(std::size_t(rows * std::max(c.conv_dim(), c.mamba1_dim)) * 4);
     s.scanned.reserve(std::size_t(rows * std::max(c.inner_dim(), 2 * c.mamba1_state_dim)) * 4);
+    if (c.layers.find('H') != std::string::npos)
+        for (Buffer* half : {&s.left, &s.right}) elements(*half, c.hidden_dim, rows);
     if (!c.experts) return;
     Index pairs = rows * c.top_k;
     elements(s.gathered, c.expert_width(), pairs);
@@ -502,9 +528,10 @@ void Plan::step(const Index* tokens, const std::vector<Sequence>& sequences, con
         for (const Layer& layer : layers_) {
             norm_rows(team, rows, layer.norm);
             team.barrier();
-            if (layer.kind == 'M') mamba(team, layer, step);
-            else if (layer.kind == '*') attention(team, layer, step);
+            if (layer.kind == 'M') mamba(team, layer, step, residual());
             else if (layer.kind == 'S') mamba1(team, layer, step);
+            else if (layer.kind == '*') attention(team, layer, step, residual());
+            else if (layer.kind == 'H') parallel(team, layer, step);
             else if (layer.kind == '-') mlp(team, layer, step);
             else experts(team, layer, step);
             team.barrier();
@@ -524,7 +551,7 @@ void Plan::logits(const void* hidden, Index rows, float* logits) {
         round(hidden, width, width, team.begin(rows), team.end(rows), rounded);
         team.barrier();
         product(team, hidden, width, rows, head_, rounded, logits, config_.vocab_size,
-                Store::wide, 1 / config_.logits_divisor);
+                Store::wide, config_.logits_multiplier / config_.logits_divisor);
     });
 }
 
@@ -603,13 +630,55 @@ void Plan::activate(Team& team, const void* x, Index inner, bool gated, void* y,
     kernel(x, gated ? 2 * inner : inner, inner, y, inner, team.begin(rows), team.end(rows));
 }
 
-void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
+Plan::Into Plan::residual() const {
+    return {scratch_->x.get(), Store::add, config_.residual_multiplier};
+}
+
+// Both halves read the normed rows; their sum is weighted, rounded and added to the stream.
+void Plan::parallel(Team& team, const Layer& layer, const Step& step) {
+    const PlanConfig& c = config_;
+    Scratch& s = *scratch_;
+    mamba(team, layer.halves[0], step, {s.left.get(), Store::element, 1});
+    attention(team, layer.halves[1], step, {s.right.get(), Store::element, 1});
+    team.barrier();
+    const float weights[] = {c.ssm_out_multiplier, c.attention_out_multiplier};
+    const Index bytes = c.hidden_dim * kernels_.element_bytes;
+    for (Index row = team.begin(step.rows); row < team.end(step.rows); ++row) {
+        const void* parts[] = {s.left.bytes() + row * bytes, s.right.bytes() + row * bytes};
+        kernels_.add_experts(parts, weights, 2, nullptr, c.hidden_dim, c.residual_multiplier,
+                             s.x.bytes() + row * bytes);
+    }
+}
+
+// The parts of in_proj's output times their factors, if they have any.
+void Plan::scale_projected(Team& team, Index rows) {
+    const PlanConfig& c = config_;
+    const Index wide = c.groups * c.state_dim;
+    const std::pair<Index, float> parts[] = {{c.inner_dim(), c.z_multiplier},
+                                             {c.inner_dim(), c.x_multiplier},
+                                             {wide, c.B_multiplier},
+                                             {wide, c.C_multiplier},
+                                             {c.mamba_heads, c.dt_multiplier}};
+    char* projected = scratch_->first.bytes();
+    bool any = false;
+    for (const auto& [columns, factor] : parts) {
+        if (factor != 1)
+            kernels_.scale(projected, c.in_proj_dim(), columns, factor, team.begin(rows),
+                           team.end(rows));
+        any |= factor != 1;
+        projected += columns * kernels_.element_bytes;
+    }
+    if (any) team.barrier();
+}
+
+void Plan::mamba(Team& team, const Layer& layer, const Step& step, const Into& into) {
     const PlanConfig& c = config_;
     Scratch& s = *scratch_;
     const Index element = kernels_.element_bytes, width = c.in_proj_dim();
     product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0],
             s.normed_int8, s.first.get(), width);
     team.barrier();
+    scale_projected(team, step.rows);
 
     const char* projected = s.first.bytes();
     Index blocks = divide_up(c.conv_dim(), CHANNEL_BLOCK);
@@ -681,13 +750,15 @@ void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
 
     GatedNorm norm{s.scanned.floats(), c.inner_dim(), projected, width,
                    layer.vectors[5].data(), c.inner_dim(), c.groups, c.norm_eps,
-                   s.second.get(), c.inner_dim()};
+                   s.second.get(), c.inner_dim(),
+                   !c.gate_norm ? Gate::gate_alone : c.norm_first ? Gate::norm_first
+                                                                  : Gate::gate_first};
     kernels_.gated_norm(norm, team.begin(step.rows), team.end(step.rows));
     round(s.second.get(), c.inner_dim(), c.inner_dim(), team.begin(step.rows),
           team.end(step.rows), s.second_int8);
     team.barrier();
     product(team, s.second.get(), c.inner_dim(), step.rows, layer.matrices[1], s.second_int8,
-            s.x.get(), c.hidden_dim, Store::add, c.residual_multiplier);
+            into.y, c.hidden_dim, into.store, into.scale);
 }
 
 // scratch conv (T, C) -> selected: what dt is made of, normed; scanned: B and C; steps: dt. All rows.
@@ -800,7 +871,7 @@ void Plan::mamba1(Team& team, const Layer& layer, const Step& step) {
             c.hidden_dim, Store::add, c.residual_multiplier);
 }
 
-void Plan::attention(Team& team, const Layer& layer, const Step& step) {
+void Plan::attention(Team& team, const Layer& layer, const Step& step, const Into& into) {
     const PlanConfig& c = config_;
     const States& states = step.states;
     Scratch& s = *scratch_;
@@ -808,6 +879,7 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
     const Index queries = c.heads * d, keys = c.key_heads * d, width = queries + 2 * keys;
     char* projected = s.first.bytes();
     const Index offsets[] = {0, queries, queries + keys};
+    const float factors[] = {c.q_multiplier, c.k_multiplier, c.v_multiplier};
     for (std::size_t i = 0; i < 3; ++i)
         product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[i], s.normed_int8,
                 projected + offsets[i] * element, width);
@@ -829,6 +901,10 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
     for (const Sequence& q : step.sequences) {
         char* rows = projected + q.first * width * element;
         Index begin = team.begin(q.length), end = team.end(q.length);
+        for (std::size_t part = 0; part < 3; ++part)
+            if (factors[part] != 1)
+                kernels_.scale(rows + offsets[part] * element, width, part ? keys : queries,
+                               factors[part], begin, end);
         for (Index part = 0; part < 2; ++part) {
             Index heads = part ? c.key_heads : c.heads;
             char* x = rows + offsets[part] * element;
@@ -906,8 +982,8 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
     round(s.second.get(), queries, queries, team.begin(step.rows), team.end(step.rows),
           s.second_int8);
     if (c.format != Format::element) team.barrier();
-    product(team, s.second.get(), queries, step.rows, layer.matrices[3], s.second_int8, s.x.get(),
-            c.hidden_dim, Store::add, c.residual_multiplier);
+    product(team, s.second.get(), queries, step.rows, layer.matrices[3], s.second_int8, into.y,
+            c.hidden_dim, into.store, into.scale);
 }
 
 void Plan::mlp(Team& team, const Layer& layer, const Step& step) {
@@ -917,12 +993,15 @@ void Plan::mlp(Team& team, const Layer& layer, const Step& step) {
     product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0], s.normed_int8,
             s.first.get(), up);
     team.barrier();
+    if (c.gate_multiplier != 1)
+        kernels_.scale(s.first.get(), up, c.mlp_dim, c.gate_multiplier, team.begin(step.rows),
+                       team.end(step.rows));
     activate(team, s.first.get(), c.mlp_dim, c.mlp_gated, s.second.get(), step.rows);
     round(s.second.get(), c.mlp_dim, c.mlp_dim, team.begin(step.rows), team.end(step.rows),
           s.second_int8);
     team.barrier();
     product(team, s.second.get(), c.mlp_dim, step.rows, layer.matrices[1], s.second_int8,
-            s.x.get(), c.hidden_dim, Store::add, c.residual_multiplier);
+            s.x.get(), c.hidden_dim, Store::add, c.residual_multiplier * c.down_multiplier);
 }
 
 // Sorts (token, choice) pairs by expert: begins, row_of each pair, token_of each row.

@@ -20,14 +20,18 @@
 namespace naga {
 
 struct PlanConfig {
-    std::string layers;  // M, *, -, E, S
+    std::string layers;  // M, *, -, E, S, H
     Index vocab_size = 0, hidden_dim = 0;
     float norm_eps = 1e-5f;
     bool tied = true;
     float embedding_multiplier = 1, residual_multiplier = 1, logits_divisor = 1;
+    float logits_multiplier = 1;
 
     Index mamba_heads = 0, mamba_head_dim = 0, state_dim = 0, groups = 1, conv_width = 0;
     float dt_low = 0, dt_high = 0;
+    bool gate_norm = true, norm_first = false;  // as Gate says
+    // On the parts of in_proj's output.
+    float z_multiplier = 1, x_multiplier = 1, B_multiplier = 1, C_multiplier = 1, dt_multiplier = 1;
 
     Index heads = 0, key_heads = 0, head_dim = 0;
     float softmax_scale = 0;
@@ -36,9 +40,13 @@ struct PlanConfig {
     std::vector<float> rope_scales;    // of each frequency, (rotary_dim / 2,); empty: 1
     bool qk_norm = false;
     bool qk_norm_first = false;  // before the rotation
+    float q_multiplier = 1, k_multiplier = 1, v_multiplier = 1;
+
+    float ssm_out_multiplier = 1, attention_out_multiplier = 1;  // H
 
     Index mlp_dim = 0;
     bool mlp_gated = true;
+    float gate_multiplier = 1, down_multiplier = 1;
 
     Index experts = 0, top_k = 0, expert_dim = 0, shared_dim = 0;
     bool expert_gated = true, sigmoid_router = false;
@@ -132,6 +140,7 @@ struct Layer {
     // S: conv, conv bias, dt_bias, A, D; norms of dt, B, C.
     std::vector<std::vector<float>> vectors;
     std::vector<Packed> up, down;  // E: one for each expert
+    std::vector<Layer> halves;     // H: an M and a *, without norms
 };
 
 class Plan {
@@ -184,13 +193,24 @@ class Plan {
     void add(const std::string& name, std::vector<float>* vector, std::vector<Index> shape);
     void load_packed(const Slot& slot, Element type, const void* data, const float* importance);
     template <class F> void each_packed(F f) const;
+    template <class F> static void each_packed(const Layer& layer, F f);
     void make_layer(Layer& layer, const std::string& prefix);
+    void make_halves(Layer& layer, const std::string& prefix);
     void grow(Index rows);
 
-    void mamba(Team& team, const Layer& layer, const Step& step);
     void mamba1(Team& team, const Layer& layer, const Step& step);
     void select(Team& team, const Layer& layer, Index rows);
-    void attention(Team& team, const Layer& layer, const Step& step);
+    // What a layer's last product does with its result, rows of the model's width.
+    struct Into {
+        void* y;
+        Store store;
+        float scale;
+    };
+    Into residual() const;
+    void mamba(Team& team, const Layer& layer, const Step& step, const Into& into);
+    void attention(Team& team, const Layer& layer, const Step& step, const Into& into);
+    void parallel(Team& team, const Layer& layer, const Step& step);
+    void scale_projected(Team& team, Index rows);
     void mlp(Team& team, const Layer& layer, const Step& step);
     void experts(Team& team, const Layer& layer, const Step& step);
     void group(const Step& step);

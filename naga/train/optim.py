@@ -24,6 +24,7 @@ DECAYED = frozenset((
 NOT_DECAYED = frozenset((
     "norm.weight", "q_norm.weight", "k_norm.weight",
     "conv.weight", "conv.bias", "mixer.A_log", "mixer.D", "mixer.dt_bias",
+    "mamba.A_log", "mamba.D", "mamba.dt_bias",
 ))  # fmt: skip
 
 

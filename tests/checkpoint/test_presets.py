@@ -26,6 +26,18 @@ PUBLISHED = {
     "mamba-130m": (130e6, 1e6, "arXiv 2312.00752: 130M, no further digit"),
     "dense-350m": (352e6, 1e6, "no one's: near granite-4.0-h-350m's size, to measure beside it"),
 }
+# arXiv 2507.22448, to three digits; layers, each attention beside Mamba-2 and an MLP.
+FALCON = {
+    "falcon-h1-0.5b": (0.52e9, 36),
+    "falcon-h1-1.5b": (1.55e9, 24),
+    "falcon-h1-1.5b-deep": (1.55e9, 66),
+    "falcon-h1-3b": (3.15e9, 32),
+    "falcon-h1-7b": (7.59e9, 44),
+    "falcon-h1-34b": (33.6e9, 72),
+}
+PUBLISHED |= {
+    name: (total, 0.005 * total, "Falcon-H1 report") for name, (total, _) in FALCON.items()
+}
 LAYERS = {
     "turbos-560b": (57, 7, 0, 64),
     "nemotron-3-nano": (23, 6, 0, 23),
@@ -38,6 +50,7 @@ LAYERS = {
     "jamba-large": (0, 9, 36, 36),
     "mamba-130m": (0, 0, 0, 0),
 }
+LAYERS |= {name: (0, 0, count, 0) for name, (_, count) in FALCON.items()}
 NAMES = sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
@@ -80,6 +93,13 @@ def test_transformers_counts_the_same(name: str) -> None:
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**written))
     buffers = sum(tensor.numel() for key, tensor in model.named_buffers() if key.endswith("bias"))
     assert sum(t.numel() for t in model.parameters()) + buffers == num_parameters(config)
+
+
+@pytest.mark.parametrize("name", FALCON)
+def test_falcon_has_attention_beside_mamba_everywhere(name: str) -> None:
+    config = preset(name)
+    assert config.layers == "H-" * FALCON[name][1]
+    assert choose_layout(config) == "falcon_h1"
 
 
 def test_turbos_is_as_active_as_published() -> None:

@@ -22,9 +22,10 @@ OTHERS = {
         Llama3Config(factor=2, low_freq_factor=1, high_freq_factor=2, original_positions=9),
     ),
     "dt_limit": ((0.01, 0.5),),
+    "multipliers": ((1.0, 1.0, 1.0, 1.0, 2.0),),
     "pattern": (),
 }
-SECTIONS = ("attention", "mamba", "mlp", "moe", "mamba1")
+SECTIONS = ("attention", "mamba", "mlp", "moe", "mamba1", "parallel")
 
 
 def changes_of(config: Config) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from naga.config.model import (
     MlpConfig,
     ModelConfig,
     MoeConfig,
+    ParallelConfig,
     RopeConfig,
 )
 from naga.model.lm import HybridLM
@@ -132,6 +133,39 @@ MAMBA1_ALONE = vary(
     mamba=None,
     mamba1=Mamba1Config(inner_dim=96, state_dim=7, conv_width=3, dt_rank=5),
 )
+FALCON = vary(
+    BASE,
+    pattern="H- H- H-",
+    tie_embeddings=False,
+    embedding_multiplier=5.6,
+    logits_multiplier=0.4,
+    mamba=MambaConfig(
+        num_heads=6,
+        head_dim=8,
+        state_dim=16,
+        num_groups=2,
+        chunk_size=8,
+        norm="none",
+        in_multiplier=1.25,
+        multipliers=(0.35, 0.25, 0.6, 0.5, 1.3),
+    ),
+    attention=AttentionConfig(
+        num_heads=4,
+        num_kv_heads=2,
+        head_dim=16,
+        rope=RopeConfig(theta=1e11),
+        in_multiplier=0.8,
+        key_multiplier=0.39,
+    ),
+    mlp=MlpConfig(inner_dim=24, gate_multiplier=0.88, down_multiplier=0.59),
+    parallel=ParallelConfig(ssm_multiplier=0.24, attention_multiplier=0.94),
+)
+FALCON_NORMED = vary(
+    FALCON, mamba=MambaConfig(**{**MAMBA.model_dump(), "norm": "gate_first"}), tie_embeddings=True
+)
+FALCON_NORM_FIRST = vary(
+    FALCON, mamba=MambaConfig(**{**MAMBA.model_dump(), "norm": "norm_first", "chunk_size": 16})
+)
 EVERY = {
     "bamba": BAMBA,
     "mamba2": MAMBA2,
@@ -146,6 +180,9 @@ EVERY = {
     "jamba-moe": JAMBA,
     "jamba-dense": JAMBA_DENSE,
     "mamba": MAMBA1_ALONE,
+    "falcon_h1": FALCON,
+    "falcon_h1-gate-first": FALCON_NORMED,
+    "falcon_h1-norm-first": FALCON_NORM_FIRST,
     "naga": NAGA,
 }
 

@@ -7,7 +7,7 @@ import pytest
 
 from naga.config.base import ConfigError
 from naga.config.load import parse_config
-from naga.config.model import ModelConfig
+from naga.config.model import AttentionConfig, MambaConfig, ModelConfig
 from naga.config.serve import EngineConfig, ServerConfig
 from naga.config.train import PretrainConfig, SftConfig
 
@@ -80,6 +80,12 @@ def test_a_given_scale_replaces_the_usual_one() -> None:
         ("attention", ..., "pattern has '*' but there is no [attention] section"),
         ("mlp", ..., "pattern has '-' but there is no [mlp] section"),
         ("moe", ..., "pattern has 'E' but there is no [moe] section"),
+        ("pattern", "MH*-E", "pattern has 'H' but there is no [parallel] section"),
+        ("parallel", {}, "there is a [parallel] section but no 'H' in pattern"),
+        ("mamba.norm", "late", "mamba.norm: Input should be 'gate_first', 'norm_first' or 'none'"),
+        ("mamba.multipliers", [1, 1], "missing key 'mamba.multipliers.2'"),
+        ("mamba.in_multiplier", 0, "mamba.in_multiplier: Input should be greater than 0"),
+        ("attention.key_multiplier", -1, "attention.key_multiplier: Input should be greater"),
         ("vocab_size", 0, "vocab_size: Input should be greater than 0 (got 0)"),
         ("hidden_dim", "wide", "hidden_dim: Input should be a valid integer (got 'wide')"),
         ("max_positions", ..., "missing key 'max_positions'"),
@@ -142,6 +148,30 @@ def test_a_softmax_router_refuses_what_it_would_ignore(key: str, value: Any, pro
     sigmoid = change(MODEL, f"moe.{key}", value)
     parse_config(ModelConfig, sigmoid, "f.toml")
     assert refusal(ModelConfig, change(sigmoid, "moe.router", "softmax")) == problem
+
+
+def test_only_swiglu_has_a_gate_to_scale() -> None:
+    plain = change(change(MODEL, "mlp.gate_multiplier", 0.5), "mlp.activation", "relu2")
+    assert refusal(ModelConfig, plain) == "mlp: gate_multiplier needs activation = 'swiglu'"
+
+
+def test_a_parallel_layer_uses_the_sections_of_both_its_halves() -> None:
+    data = change(change(MODEL, "pattern", "H-E"), "parallel", {"ssm_multiplier": 0.5})
+    config = parse_config(ModelConfig, data, "f.toml")
+    assert (config.num_mamba2, config.num_attention, config.count("M")) == (1, 1, 0)
+    for section in ("mamba", "attention"):
+        message = f"pattern has 'H' but there is no [{section}] section"
+        assert refusal(ModelConfig, change(data, section, ...)) == message
+
+
+def test_a_factor_on_the_input_is_one_on_every_projection() -> None:
+    mamba = MambaConfig(num_heads=2, head_dim=4, in_multiplier=2.0, multipliers=(1, 2, 3, 4, 5))
+    assert mamba.projection_multipliers == (2.0, 4.0, 6.0, 8.0, 10.0)
+    assert sum(mamba.parts) == mamba.in_proj_dim
+    attention = AttentionConfig(
+        num_heads=2, num_kv_heads=1, head_dim=4, in_multiplier=2.0, key_multiplier=0.25
+    )
+    assert attention.projection_multipliers == (2.0, 0.5, 2.0)
 
 
 def test_a_pattern_of_spaces_has_no_layer() -> None:

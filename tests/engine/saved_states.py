@@ -2,7 +2,14 @@
 
 import torch
 
-from naga.config.model import AttentionConfig, Mamba1Config, MambaConfig, MlpConfig, ModelConfig
+from naga.config.model import (
+    AttentionConfig,
+    Mamba1Config,
+    MambaConfig,
+    MlpConfig,
+    ModelConfig,
+    ParallelConfig,
+)
 from naga.data.documents import Document, Page
 from naga.engine.backend import Numerics
 from naga.engine.saved import Identity, SavedSnapshot, SavedState, named_tensors
@@ -21,10 +28,11 @@ def make_identity(
         vocab_size=50,
         hidden_dim=8,
         max_positions=64,
-        mamba=MAMBA if "M" in pattern else None,
-        attention=ATTENTION if "*" in pattern else None,
+        mamba=MAMBA if {"M", "H"} & {*pattern} else None,
+        attention=ATTENTION if {"*", "H"} & {*pattern} else None,
         mlp=MlpConfig(inner_dim=8),
         mamba1=MAMBA1 if "S" in pattern else None,
+        parallel=ParallelConfig() if "H" in pattern else None,
     )
     numerics = Numerics(backend="native", processor="avx2", dtype=dtype, kv=kv)
     return Identity(
@@ -40,7 +48,7 @@ def make_state(
     identity: Identity, num_tokens: int = 5, positions: tuple[int, ...] = (2, 5), seed: int = 0
 ) -> SavedState:
     config, random = identity.config, torch.Generator().manual_seed(seed)
-    layers, recurrent = config.count("*"), config.count("M")
+    layers, recurrent = (sum(map(config.count, letters)) for letters in ("*H", "MH"))
     kv_shape = (layers, num_tokens, 1, 3) if layers else (0, num_tokens, 0, 0)
     held = [torch.randn(kv_shape, generator=random) for _ in range(2)]
     scales = None

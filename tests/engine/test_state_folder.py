@@ -72,7 +72,7 @@ def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     reseal(path, MANIFEST, changed)
 
 
-@pytest.mark.parametrize("pattern", ["M*-", "M*-M", "M-M", "*-", "S-S", "SM*-S"])
+@pytest.mark.parametrize("pattern", ["M*-", "M-M", "*-", "S-S", "SM*-S", "H-", "HM*-", "HSM*-"])
 @pytest.mark.parametrize(
     ("dtype", "kv"), [("float32", None), ("bfloat16", None), ("bfloat16", "int8")]
 )

@@ -17,11 +17,14 @@ from naga.runtime import make_runtime
 PROMPT = tuple(n * 7 % 250 for n in range(75))
 PATTERNS = {
     "both": "M*-ME", "attention": "*-*-", "recurrent": "M-M-", "mamba1": "S-S-", "all": "M*-SEM",
+    "parallel": "H-MS*H-",
 }  # fmt: skip
 MAMBA1 = Mamba1Config(inner_dim=48, state_dim=7, dt_rank=4)
 
 
 def config_of(pattern: str) -> ModelConfig:
+    if pattern == "parallel":
+        return CONFIGS["parallel"]
     config = CONFIGS["plain"].model_copy(update={"pattern": PATTERNS[pattern]})
     if pattern in ("mamba1", "all"):
         config = config.model_copy(update={"mamba1": MAMBA1})

@@ -19,7 +19,9 @@ Weights = Mapping[str, Tensor]
 def logits(config: ModelConfig, weights: Weights, tokens: Tensor) -> Tensor:
     """(T, V) float64."""
     x = weights["embed.weight"][tokens] * config.embedding_multiplier
-    mixers = {"M": mamba2, "*": attention, "-": mlp, "E": moe, "S": mamba1}
+    mixers = {
+        "M": mamba2, "*": attention, "-": mlp, "E": moe, "S": mamba1, "H": parallel,
+    }  # fmt: skip
     for index, letter in enumerate(config.layers):
         prefix = f"layers.{index}."
         own = {k.removeprefix(prefix): w for k, w in weights.items() if k.startswith(prefix)}
@@ -27,7 +29,12 @@ def logits(config: ModelConfig, weights: Weights, tokens: Tensor) -> Tensor:
         normed = rms_norm(x, own["norm.weight"], config)
         x = x + config.residual_multiplier * mixers[letter](config, mixer, normed)
     head = weights["embed.weight" if config.tie_embeddings else "head.weight"]
-    return rms_norm(x, weights["norm.weight"], config) @ head.T / config.logits_divisor
+    return (
+        rms_norm(x, weights["norm.weight"], config)
+        @ head.T
+        * config.logits_multiplier
+        / config.logits_divisor
+    )
 
 
 def rms_norm(x: Tensor, weight: Tensor, config: ModelConfig) -> Tensor:
@@ -42,8 +49,25 @@ def activate(x: Tensor, activation: str) -> Tensor:
 
 
 def mlp(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
-    assert config.mlp
-    return activate(x @ weights["up.weight"].T, config.mlp.activation) @ weights["down.weight"].T
+    options = config.mlp
+    assert options
+    up = x @ weights["up.weight"].T
+    if options.activation == "swiglu":
+        gate, rest = up.chunk(2, dim=-1)
+        up = torch.cat([gate * options.gate_multiplier, rest], dim=-1)
+    inner = activate(up, options.activation)
+    return inner @ weights["down.weight"].T * options.down_multiplier
+
+
+def parallel(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
+    options = config.parallel
+    assert options
+
+    def half(name: str) -> Weights:
+        return {k.removeprefix(name): w for k, w in weights.items() if k.startswith(name)}
+
+    mixed = options.ssm_multiplier * mamba2(config, half("mamba."), x)
+    return mixed + options.attention_multiplier * attention(config, half("attention."), x)
 
 
 def moe(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
@@ -79,10 +103,12 @@ def moe(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
 def attention(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
     options = config.attention
     assert options
+    x = x * options.in_multiplier
     heads = {
         name: (x @ weights[f"{name}_proj.weight"].T).unflatten(1, (-1, options.head_dim))
         for name in "qkv"
     }
+    heads["k"] = heads["k"] * options.key_multiplier
     for name in "qk":
         first = options.qk_norm_place == "before_rotation"
         if options.qk_norm and first:
@@ -134,7 +160,10 @@ def mamba2(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
     options = config.mamba
     assert options
     inner, wide = options.num_heads * options.head_dim, options.num_groups * options.state_dim
-    projected = x @ weights["in_proj.weight"].T
+    projected = (x * options.in_multiplier) @ weights["in_proj.weight"].T
+    sizes = torch.tensor([inner, inner, wide, wide, options.num_heads])
+    factors = torch.tensor(options.multipliers, dtype=x.dtype)
+    projected = projected * factors.repeat_interleave(sizes)
     z, xBC, dt = projected.split([inner, inner + 2 * wide, options.num_heads], dim=-1)
     xBC = convolve(weights, xBC)
     scanned, B, C = xBC.split([inner, wide, wide], dim=-1)
@@ -148,13 +177,18 @@ def mamba2(config: ModelConfig, weights: Weights, x: Tensor) -> Tensor:
         weights["D"],
         [x.shape[0]],
     )
-    gated = (y.flatten(1) * functional.silu(z)).unflatten(1, (options.num_groups, -1))
-    ones = torch.ones(gated.shape[-1], dtype=x.dtype)
-    return (
-        rms_norm(gated, ones, config).flatten(1)
-        * weights["norm.weight"]
-        @ weights["out_proj.weight"].T
-    )
+    return gate(config, weights, y.flatten(1), functional.silu(z)) @ weights["out_proj.weight"].T
+
+
+def gate(config: ModelConfig, weights: Weights, y: Tensor, silu_z: Tensor) -> Tensor:
+    options = config.mamba
+    assert options
+    if options.norm == "none":
+        return y * silu_z
+    before, after = (silu_z, 1) if options.norm == "gate_first" else (1, silu_z)
+    parts = (y * before).unflatten(1, (options.num_groups, -1))
+    ones = torch.ones(parts.shape[-1], dtype=y.dtype)
+    return rms_norm(parts, ones, config).flatten(1) * weights["norm.weight"] * after
 
 
 def convolve(weights: Weights, x: Tensor) -> Tensor:

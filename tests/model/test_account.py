@@ -14,6 +14,7 @@ from naga.config.model import (
     MlpConfig,
     ModelConfig,
     MoeConfig,
+    ParallelConfig,
     RopeConfig,
 )
 from naga.model.account import account
@@ -27,7 +28,7 @@ ACTIVATIONS = st.sampled_from(["swiglu", "relu2"])
 
 @st.composite
 def configs(draw: st.DrawFn) -> ModelConfig:
-    pattern = draw(st.text("M*-ES", min_size=1, max_size=7))
+    pattern = draw(st.text("M*-ESH", min_size=1, max_size=7))
     groups, kv_heads, router = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.booleans())
     mamba = MambaConfig(
         num_heads=groups * draw(st.integers(1, 3)),
@@ -35,6 +36,7 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         state_dim=draw(SMALL),
         num_groups=groups,
         conv_width=draw(st.integers(2, 5)),
+        norm=draw(st.sampled_from(["gate_first", "norm_first", "none"])),
     )
     attention = AttentionConfig(
         num_heads=kv_heads * draw(st.integers(1, 4)),
@@ -66,11 +68,12 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         hidden_dim=draw(SMALL),
         max_positions=16,
         tie_embeddings=draw(st.booleans()),
-        mamba=mamba if "M" in pattern else None,
-        attention=attention if "*" in pattern else None,
+        mamba=mamba if {"M", "H"} & {*pattern} else None,
+        attention=attention if {"*", "H"} & {*pattern} else None,
         mlp=mlp if "-" in pattern else None,
         mamba1=mamba1 if "S" in pattern else None,
         moe=moe if "E" in pattern else None,
+        parallel=ParallelConfig() if "H" in pattern else None,
     )
 
 
@@ -119,7 +122,7 @@ def scan_flops(config: ModelConfig) -> int:
     total = 0
     if mamba := config.mamba:
         state = mamba.inner_dim * mamba.state_dim
-        total += config.count("M") * (2 * mamba.conv_dim * mamba.conv_width + 6 * state)
+        total += config.num_mamba2 * (2 * mamba.conv_dim * mamba.conv_width + 6 * state)
     if mamba1 := config.mamba1:
         each = 2 * mamba1.conv_width + 8 * mamba1.state_dim
         total += config.count("S") * mamba1.inner_dim * each

@@ -32,7 +32,7 @@ LENGTH = 40
 names = pytest.mark.parametrize("name", CONFIGS)
 dtypes = pytest.mark.parametrize("dtype", RUNTIMES)
 stateful = pytest.mark.parametrize(
-    "name", ["M", "*", "S", "*, rope with ntk, qk_norm", "everything"]
+    "name", ["M", "*", "S", "H", "*, rope with ntk, qk_norm", "everything", "all six kinds"]
 )
 
 

@@ -117,6 +117,9 @@ def memories(pool: StatePool) -> tuple[Tensor, ...]:
         "*, llama3, qk_norm first",
         "E, weighed by all",
         "E, latent",
+        "H",
+        "H beside others, odd sizes",
+        "all six kinds",
     ],
 )
 def test_any_schedule_on_any_threads_gives_the_bits_of_each_alone(
@@ -196,7 +199,7 @@ def typical_distance(found: Tensor, expected: Tensor) -> float:
 @isas
 @dtypes
 @pytest.mark.parametrize(
-    "name", ["-", "E, sigmoid, shared", "E, latent", "M", "*", "S", "everything", "pairs"]
+    "name", ["-", "E, sigmoid, shared", "E, latent", "M", "*", "S", "everything", "pairs", "H"]
 )
 def test_quantised_weights_are_near_and_bitwise_exact(name: str, dtype: str, isa: str) -> None:
     """int8 within 0.06 of the exact logits by norm, int4 within 0.4; any cut, any threads."""

@@ -43,22 +43,23 @@ def test_an_empty_batch_or_sequence_is_refused(lengths: list[int]) -> None:
         pack(lengths, "cpu")
 
 
-@pytest.mark.parametrize("name", ["everything", "M", "*", "-", "S"])
+@pytest.mark.parametrize("name", ["everything", "M", "*", "-", "S", "H", "all six kinds"])
 def test_a_pool_has_memory_for_the_layers_there_are(name: str) -> None:
     config = CONFIGS[name]
     pool = StatePool.create(config, RUNTIMES["bfloat16"], num_slots=3, num_pages=5, page_size=32)
     mamba, attention = config.mamba, config.attention
+    scans, attentions = (sum(map(config.count, letters)) for letters in ("MH", "*H"))
     if mamba:
         state = (mamba.num_heads, mamba.head_dim, mamba.state_dim)
-        assert pool.ssm.shape == (config.count("M"), 3, *state)
-        assert pool.conv.shape == (config.count("M"), 3, mamba.conv_width - 1, mamba.conv_dim)
+        assert pool.ssm.shape == (scans, 3, *state)
+        assert pool.conv.shape == (scans, 3, mamba.conv_width - 1, mamba.conv_dim)
     if mamba1 := config.mamba1:
         slots = (config.count("S"), 3)
         assert pool.mamba1_ssm.shape == (*slots, mamba1.inner_dim, mamba1.state_dim)
         assert pool.mamba1_conv.shape == (*slots, mamba1.conv_width - 1, mamba1.inner_dim)
     if attention:
         row = (attention.num_kv_heads, attention.head_dim)
-        assert pool.keys.shape == pool.values.shape == (config.count("*"), 5, 32, *row)
+        assert pool.keys.shape == pool.values.shape == (attentions, 5, 32, *row)
     assert bool(pool.ssm.numel()) == bool(mamba) and bool(pool.keys.numel()) == bool(attention)
     assert bool(pool.mamba1_ssm.numel()) == bool(config.mamba1)
     assert pool.ssm.dtype == pool.mamba1_ssm.dtype == torch.float32

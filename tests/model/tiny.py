@@ -13,6 +13,7 @@ from naga.config.model import (
     MlpConfig,
     ModelConfig,
     MoeConfig,
+    ParallelConfig,
     RopeConfig,
 )
 from naga.model.lm import HybridLM, memory_dtype, value_dtype
@@ -123,6 +124,54 @@ CONFIGS = {
     "S, norms, odd sizes": ModelConfig(
         pattern="SS",
         mamba1=Mamba1Config(inner_dim=37, state_dim=7, conv_width=3, dt_rank=5, norms=True),
+        **BASE,
+    ),
+}
+# Factors away from 1, all different.
+SCALED_MAMBA = {"in_multiplier": 1.3, "multipliers": (0.6, 0.7, 1.2, 0.8, 1.5)}
+SCALED_ATTENTION = {"in_multiplier": 0.7, "key_multiplier": 1.9}
+SCALED_MLP = MlpConfig(inner_dim=28, gate_multiplier=0.6, down_multiplier=1.7)
+CONFIGS |= {
+    "H": ModelConfig(
+        pattern="H-H-",
+        mamba=MambaConfig(
+            num_heads=4, head_dim=8, state_dim=16, num_groups=2, norm="none", **SCALED_MAMBA
+        ),
+        attention=AttentionConfig(
+            num_heads=4, num_kv_heads=2, head_dim=8, rope=RopeConfig(), **SCALED_ATTENTION
+        ),
+        mlp=SCALED_MLP,
+        parallel=ParallelConfig(ssm_multiplier=0.4, attention_multiplier=1.6),
+        logits_multiplier=0.3,
+        residual_multiplier=0.9,
+        **BASE,
+    ),
+    "H beside others, odd sizes": ModelConfig(
+        pattern="M*H-MH*",
+        mamba=MambaConfig(
+            num_heads=6, head_dim=5, state_dim=7, num_groups=2, chunk_size=5, norm="norm_first"
+        ),
+        attention=AttentionConfig(num_heads=3, num_kv_heads=1, head_dim=12, qk_norm=True),
+        mlp=MlpConfig(inner_dim=28),
+        parallel=ParallelConfig(),
+        **BASE,
+    ),
+    "all six kinds": ModelConfig(
+        pattern="SMH*-E HSM",
+        mamba=MambaConfig(num_heads=3, head_dim=7, state_dim=9, **SCALED_MAMBA),
+        mamba1=MAMBA1,
+        attention=AttentionConfig(
+            num_heads=4,
+            num_kv_heads=2,
+            head_dim=8,
+            rope=RopeConfig(rotary_dim=4),
+            qk_norm=True,
+            qk_norm_place="before_rotation",
+            **SCALED_ATTENTION,
+        ),
+        mlp=SCALED_MLP,
+        moe=LATENT,
+        parallel=ParallelConfig(ssm_multiplier=0.4, attention_multiplier=1.6),
         **BASE,
     ),
 }

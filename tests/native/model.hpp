@@ -1,7 +1,8 @@
 // A tiny random model of every kind of layer, its logits in double by the loops of loops.hpp, and
 // those of a plan that serves several texts.
 //
-// Sizes fit no vector. `plain`: gated, a softmax router, tied; otherwise the other choices of each.
+// Sizes fit no vector. `plain`: gated, a softmax router, tied, no factors; otherwise the other
+// choices of each.
 #pragma once
 
 #include <map>
@@ -21,6 +22,8 @@ struct Model {
   private:
     void add(const std::string& name, Element type, std::vector<Index> shape, double middle = 0);
     void add_layer(char kind, const std::string& prefix, Element element);
+    void add_mixer(char kind, const std::string& mixer, Element element);
+    Values mix(char kind, const std::string& mixer, const Values& x) const;
     Values mamba(const std::string& prefix, const Values& x) const;
     Values mamba1(const std::string& prefix, const Values& x) const;
     Values attention(const std::string& prefix, const Values& x) const;
@@ -31,7 +34,7 @@ struct Model {
 
 inline Model::Model(Element element, bool plain) {
     PlanConfig& c = config;
-    c.layers = "ME*E-S";
+    c.layers = "ME*E-SH";
     c.vocab_size = 37;
     c.hidden_dim = 21;
     c.tied = plain;
@@ -69,6 +72,17 @@ inline Model::Model(Element element, bool plain) {
     c.routed_scale = plain ? 1 : 2.5f;
     c.weigh_all = plain && once_in(2);
     c.latent_dim = once_in(2) ? 15 : 0;
+    c.norm_first = !plain;
+    if (!plain) {
+        c.logits_multiplier = 1.4f;
+        c.z_multiplier = 0.7f, c.x_multiplier = 1.2f, c.B_multiplier = 0.8f;
+        c.C_multiplier = 0.9f, c.dt_multiplier = 1.3f;
+        c.q_multiplier = c.v_multiplier = 0.8f, c.k_multiplier = 1.1f;
+        c.ssm_out_multiplier = 0.6f, c.attention_out_multiplier = 1.2f;
+        c.down_multiplier = 0.7f;
+    } else {
+        c.gate_multiplier = 0.9f;
+    }
     add("embed.weight", element, {c.vocab_size, c.hidden_dim});
     if (!c.tied) add("head.weight", element, {c.vocab_size, c.hidden_dim});
     add("norm.weight", WIDE, {c.hidden_dim}, 1);
@@ -86,11 +100,17 @@ inline void Model::add(const std::string& name, Element type, std::vector<Index>
 }
 
 inline void Model::add_layer(char kind, const std::string& prefix, Element element) {
+    add(prefix + "norm.weight", WIDE, {config.hidden_dim}, 1);
+    add_mixer(kind, prefix + "mixer.", element);
+}
+
+inline void Model::add_mixer(char kind, const std::string& mixer, Element element) {
     const PlanConfig& c = config;
     const Index D = c.hidden_dim, gate = c.expert_gated ? 2 : 1;
-    const std::string mixer = prefix + "mixer.";
-    add(prefix + "norm.weight", WIDE, {D}, 1);
-    if (kind == 'M') {
+    if (kind == 'H') {
+        add_mixer('M', mixer + "mamba.", element);
+        add_mixer('*', mixer + "attention.", element);
+    } else if (kind == 'M') {
         add(mixer + "in_proj.weight", element, {c.in_proj_dim(), D});
         add(mixer + "out_proj.weight", element, {D, c.inner_dim()});
         add(mixer + "conv.weight", WIDE, {c.conv_dim(), c.conv_width});
@@ -149,24 +169,44 @@ inline Values Model::logits(const std::vector<Index>& tokens) const {
         char kind = config.layers[i];
         std::string prefix = "layers." + std::to_string(i) + ".", mixer = prefix + "mixer.";
         Values in = normalise(x, get(prefix + "norm.weight"), D, config.norm_eps);
-        Values out = kind == 'M'   ? mamba(mixer, in)
-                     : kind == 'S' ? mamba1(mixer, in)
-                     : kind == '*' ? attention(mixer, in)
-                     : kind == 'E' ? experts(mixer, in)
-                                   : mlp(in, get(mixer + "up.weight"), get(mixer + "down.weight"),
-                                         config.mlp_dim, config.mlp_gated);
+        Values out = mix(kind, mixer, in);
         for (std::size_t j = 0; j < x.size(); ++j) x[j] += config.residual_multiplier * out[j];
     }
     Values hidden = normalise(x, get("norm.weight"), D, config.norm_eps);
     Values y = multiply(hidden, config.tied ? embed : get("head.weight"), D);
-    for (double& value : y) value /= config.logits_divisor;
+    for (double& value : y) value *= config.logits_multiplier / config.logits_divisor;
     return y;
+}
+
+inline Values Model::mix(char kind, const std::string& mixer, const Values& x) const {
+    const PlanConfig& c = config;
+    if (kind == 'M') return mamba(mixer, x);
+    if (kind == 'S') return mamba1(mixer, x);
+    if (kind == '*') return attention(mixer, x);
+    if (kind == 'E') return experts(mixer, x);
+    if (kind == 'H') {
+        Values left = mamba(mixer + "mamba.", x), right = attention(mixer + "attention.", x);
+        for (std::size_t i = 0; i < left.size(); ++i)
+            left[i] = c.ssm_out_multiplier * left[i] + c.attention_out_multiplier * right[i];
+        return left;
+    }
+    // The gate's factor goes on its rows, that of the output on all.
+    Values up = get(mixer + "up.weight"), down = get(mixer + "down.weight");
+    for (Index i = 0; i < c.mlp_dim * c.hidden_dim; ++i) up[std::size_t(i)] *= c.gate_multiplier;
+    for (double& weight : down) weight *= c.down_multiplier;
+    return mlp(x, up, down, c.mlp_dim, c.mlp_gated);
 }
 
 inline Values Model::mamba(const std::string& prefix, const Values& x) const {
     const PlanConfig& c = config;
     const Index inner = c.inner_dim(), C = c.conv_dim(), W = c.conv_width, width = c.in_proj_dim();
     Values projected = multiply(x, get(prefix + "in_proj.weight"), c.hidden_dim);
+    const Index wide = c.groups * c.state_dim;
+    const Index ends[] = {inner, 2 * inner, 2 * inner + wide, 2 * inner + 2 * wide, width};
+    const float factors[] = {c.z_multiplier, c.x_multiplier, c.B_multiplier, c.C_multiplier,
+                             c.dt_multiplier};
+    for (std::size_t i = 0; i < projected.size(); ++i)
+        projected[i] *= factors[std::upper_bound(ends, ends + 5, Index(i) % width) - ends];
     Values z = columns(projected, width, 0, inner), in((W - 1) * C, 0.0);
     Values xBC = columns(projected, width, inner, inner + C), taps, A = get(prefix + "A_log");
     Values dt = columns(projected, width, inner + C, width), bias = get(prefix + "dt_bias");
@@ -179,8 +219,9 @@ inline Values Model::mamba(const std::string& prefix, const Values& x) const {
     Values state(inner * c.state_dim, 0.0);
     Values convolved = convolve(in, taps, get(prefix + "conv.bias"));
     Values y = scan(c, convolved, dt, A, get(prefix + "D"), state);
-    for (std::size_t i = 0; i < y.size(); ++i) y[i] *= silu(z[i]);
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] *= c.norm_first ? 1 : silu(z[i]);
     y = normalise(y, get(prefix + "norm.weight"), inner / c.groups, c.norm_eps);
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] *= c.norm_first ? silu(z[i]) : 1;
     return multiply(y, get(prefix + "out_proj.weight"), inner);
 }
 
@@ -217,6 +258,9 @@ inline Values Model::attention(const std::string& prefix, const Values& x) const
     Values q = multiply(x, get(prefix + "q_proj.weight"), c.hidden_dim);
     Values k = multiply(x, get(prefix + "k_proj.weight"), c.hidden_dim);
     Values v = multiply(x, get(prefix + "v_proj.weight"), c.hidden_dim);
+    for (double& value : q) value *= c.q_multiplier;
+    for (double& value : k) value *= c.k_multiplier;
+    for (double& value : v) value *= c.v_multiplier;
     std::vector<float> inverse;
     const Index r = c.rotary_dim;
     for (Index i = 0; i < r; i += 2)
@@ -285,15 +329,15 @@ inline std::vector<Values> serve(naga::Plan& plan, const Texts& texts, bool cut)
     const PlanConfig& c = plan.config();
     const Element element = plan.kernels().element;
     const Index slots = texts.size() + 1, page_size = 5, most = 12, pages = texts.size() * most;
-    // One layer each of kinds M, * and S. Never cleared: NaN wherever nothing was written.
-    // Slot i + slots is the other one of text i.
-    Array ssm(WIDE, 2 * slots * c.inner_dim(), c.state_dim);
-    Array conv(element, 2 * slots * (c.conv_width - 1), c.conv_dim());
+    // Two layers each of kinds M and *, one of them H, and one S. Never cleared: NaN wherever
+    // nothing was written. Slot i + slots is the other one of text i.
+    Array ssm(WIDE, 4 * slots * c.inner_dim(), c.state_dim);
+    Array conv(element, 4 * slots * (c.conv_width - 1), c.conv_dim());
     Array mamba1_ssm(WIDE, 2 * slots * c.mamba1_dim, c.mamba1_state_dim);
     Array mamba1_conv(element, 2 * slots * (c.mamba1_conv_width - 1), c.mamba1_dim);
     std::vector<Index> slot_of(slots);
     std::iota(slot_of.begin(), slot_of.end(), 0);
-    Array keys(element, pages * page_size, c.key_heads * c.head_dim);
+    Array keys(element, 2 * pages * page_size, c.key_heads * c.head_dim);
     Array values(element, keys.rows, keys.columns);
     naga::States states{ssm.floats(), conv.at(), keys.at(), values.at(), nullptr, nullptr,
                         2 * slots,    pages,     page_size, mamba1_ssm.floats(),
