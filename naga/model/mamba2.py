@@ -10,7 +10,6 @@ from naga.config.model import MambaConfig
 from naga.model.mlp import Matrix
 from naga.model.state import Batch
 from naga.ops.conv1d import carried_rows, conv1d, conv1d_rows, tap_rows
-from naga.ops.linear import linear, linear_rows
 from naga.ops.norm import gated_rms_norm, gated_rms_norm_rows
 from naga.ops.pointwise import softplus, softplus_rows
 from naga.ops.ssd import ssd_chunked, ssd_rows
@@ -45,7 +44,7 @@ class Mamba2(nn.Module):
         self.out_proj = Matrix(model_dim, config.inner_dim)
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        z, xBC, dt = self._split(linear(x, self.in_proj.weight))
+        z, xBC, dt = self._split(self.in_proj(x))
         xBC = conv1d(xBC, self.conv.weight, self.conv.bias, batch.segments)
         scan_in, B, C = self._parts(xBC)
         dt = softplus(dt.float() + self.dt_bias).clamp(*self._config.dt_limit)
@@ -54,11 +53,12 @@ class Mamba2(nn.Module):
         y = ssd_chunked(scan_in, dt, A, B, C, self.D, batch.segments, chunk)
         groups = self._config.num_groups
         normed = gated_rms_norm(y.flatten(1), z, self.norm.weight, self._eps, groups)
-        return linear(normed, self.out_proj.weight)
+        mixed: Tensor = self.out_proj(normed)
+        return mixed
 
     def step(self, x: Tensor, batch: Batch, ssm: Tensor, conv: Tensor) -> Tensor:
         """x (padded T, D); ssm (slots, H, P, N), conv (slots, W-1, channels) move on in place."""
-        z, xBC, dt = self._split(linear_rows(x, self.in_proj.weight))
+        z, xBC, dt = self._split(self.in_proj(x))
         before, states = conv[batch.source_index], ssm[batch.source_index]
         if fresh := [row for row, start in enumerate(batch.starts) if start == 0]:
             # Overwritten, not multiplied: a fresh slot may hold anything, NaN included.
@@ -72,7 +72,8 @@ class Mamba2(nn.Module):
         ssm[batch.slot_index] = states
         groups = self._config.num_groups
         normed = gated_rms_norm_rows(y.flatten(1), z, self.norm.weight, self._eps, groups)
-        return linear_rows(normed, self.out_proj.weight)
+        mixed: Tensor = self.out_proj(normed)
+        return mixed
 
     def _convolve(self, xBC: Tensor, before: Tensor, batch: Batch) -> Tensor:
         taps = tap_rows(batch.lengths, self._config.conv_width).to(xBC.device)
