@@ -109,28 +109,28 @@ class NagaModel(NagaPreTrainedModel):
         if output_attentions:
             raise ConfigError("output_attentions: naga keeps no attention weights")
         if cu_seq_lens_k is not None and not _same(cu_seq_lens_q, cu_seq_lens_k):
-            raise ConfigError(
-                "cu_seq_lens_k differs from cu_seq_lens_q; naga attends within itself"
-            )
+            raise ConfigError("cu_seq_lens_k must be cu_seq_lens_q: a sequence attends to itself")
         if past_key_values is None and use_cache:
             past_key_values = NagaCache()
         given = input_ids if inputs_embeds is None else inputs_embeds
         assert given is not None
         cuts = Cuts(position_ids=position_ids, cu_seq_lens=cu_seq_lens_q, seq_idx=seq_idx)
         wanted = self._wanted(output_hidden_states, output_router_logits)
+        # Before autocast is off: it says which dtype, and naga where.
+        dtype = self._compute_dtype(given.device)
         with torch.autocast(given.device.type, enabled=False):
             if past_key_values is None:
-                output = self._train(input_ids, inputs_embeds, attention_mask, cuts, wanted)
+                output = self._train(input_ids, inputs_embeds, attention_mask, cuts, wanted, dtype)
             elif input_ids is None or wanted.hidden is not None or wanted.routers is not None:
                 raise ConfigError(
                     "with a cache naga takes input_ids alone and gives neither hidden states nor "
                     "router logits of layers; pass use_cache=False"
                 )
             else:
-                output = self._step(input_ids, attention_mask, cuts, past_key_values)
+                output = self._step(input_ids, attention_mask, cuts, past_key_values, dtype)
         return output if return_dict is not False else output.to_tuple()
 
-    def compute_dtype(self, device: torch.device) -> torch.dtype:
+    def _compute_dtype(self, device: torch.device) -> torch.dtype:
         """What matrices are multiplied in: autocast's dtype, or their own."""
         dtype = self.network.embed.weight.dtype
         if torch.is_autocast_enabled(device.type):
@@ -162,6 +162,7 @@ class NagaModel(NagaPreTrainedModel):
         mask: Tensor | None,
         cuts: Cuts,
         trace: _Trace,
+        dtype: torch.dtype,
     ) -> MoeModelOutputWithPast:
         if inputs_embeds is None:
             assert input_ids is not None
@@ -170,8 +171,7 @@ class NagaModel(NagaPreTrainedModel):
         shape = (inputs_embeds.shape[0], inputs_embeds.shape[1])
         rows = read_rows(shape, mask, cuts, device)
         x = rows.flat(inputs_embeds) * self.network.config.embedding_multiplier
-        x = x.to(self.compute_dtype(device))
-        last = self.network.run(x, pack(rows.lengths, device), trace.call).hidden
+        last = self.network.run(x.to(dtype), pack(rows.lengths, device), trace.call).hidden
         output = MoeModelOutputWithPast(last_hidden_state=rows.padded(last))
         if trace.hidden is not None:
             output["hidden_states"] = tuple(rows.padded(x) for x in (*trace.hidden, last))
@@ -181,7 +181,12 @@ class NagaModel(NagaPreTrainedModel):
         return output
 
     def _step(
-        self, tokens: Tensor, mask: Tensor | None, cuts: Cuts, cache: NagaCache
+        self,
+        tokens: Tensor,
+        mask: Tensor | None,
+        cuts: Cuts,
+        cache: NagaCache,
+        dtype: torch.dtype,
     ) -> MoeModelOutputWithPast:
         if not isinstance(cache, NagaCache):
             raise ConfigError(
@@ -191,10 +196,14 @@ class NagaModel(NagaPreTrainedModel):
             raise ConfigError("a cache is for inference: call under torch.no_grad()")
         if cuts.cu_seq_lens is not None or cuts.seq_idx is not None:
             raise ConfigError("cu_seq_lens_q and seq_idx are for packed batches without a cache")
-        runtime = Runtime(device=tokens.device, dtype=self.compute_dtype(tokens.device))
+        runtime = Runtime(device=tokens.device, dtype=dtype)
         shape = (tokens.shape[0], tokens.shape[1])
         cache.begin(self.network.config, runtime, shape[0])
         rows = read_rows(shape, mask, cuts, tokens.device, cache.lengths)
+        if mask is not None and not bool(mask[:, -1].all()):
+            raise ConfigError(
+                "attention_mask: with a cache no row ends in padding; pad on the left"
+            )
         batch, pool = cache.extend(rows.owners, rows.lengths, shape[1])
         hidden = self.network.step(rows.flat(tokens), batch, pool)
         return MoeModelOutputWithPast(last_hidden_state=rows.padded(hidden), past_key_values=cache)
