@@ -69,9 +69,10 @@ class NagaModel(NagaPreTrainedModel):
         # The head is NagaForCausalLM's, so this network has none of its own.
         headless = config.model_config().model_copy(update={"tie_embeddings": True})
         self.network = HybridLM(headless)
-        for name, parameter in self.network.named_parameters():
-            if not (is_matrix(name) or is_table(name)):
-                parameter.data = parameter.data.float()
+        held = dict(self.network.named_parameters())
+        self._small = {name for name in held if not (is_matrix(name) or is_table(name))}
+        for name in self._small:
+            held[name].data = held[name].data.float()
         self.gradient_checkpointing = False
         self.post_init()  # type: ignore[no-untyped-call]
 
@@ -164,6 +165,7 @@ class NagaModel(NagaPreTrainedModel):
         trace: _Trace,
         dtype: torch.dtype,
     ) -> MoeModelOutputWithPast:
+        self._check_adapters()
         if inputs_embeds is None:
             assert input_ids is not None
             inputs_embeds = self.network.embed(input_ids)
@@ -179,6 +181,16 @@ class NagaModel(NagaPreTrainedModel):
             # (B·L, E) each, as transformers' own models give them.
             output["router_logits"] = tuple(rows.padded(x).flatten(0, 1) for x in trace.routers)
         return output
+
+    def _check_adapters(self) -> None:
+        """Refuse an adapter (PEFT) on weights that layers do not reach by a call."""
+        for name, _ in self.network.named_parameters():
+            plain = name.replace(".base_layer", "")
+            if plain != name and plain in self._small:
+                raise ConfigError(
+                    f"{plain}: an adapter on it would have no effect; projections, feed-forwards, "
+                    "experts, embedding and head can have one"
+                )
 
     def _step(
         self,

@@ -8,8 +8,11 @@ from torch import Tensor
 
 from naga.checkpoint.save import save_model
 from naga.config.model import ModelConfig
+from naga.data.tokenizer import Tokenizer
 from naga.hf import NagaForCausalLM
 from naga.model.lm import HybridLM
+
+MINI = Path(__file__).parents[2] / "naga" / "assets" / "naga-mini"
 
 
 def saved(config: ModelConfig, folder: Path, dtype: torch.dtype = torch.float32) -> HybridLM:
@@ -36,3 +39,12 @@ def padded(tokens: list[Tensor], side: str) -> tuple[Tensor, Tensor]:
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_side=side)
 
     return pad(tokens), pad(mask)
+
+
+def saved_chat(folder: Path) -> HybridLM:
+    """With naga-mini's tokenizer and chat template."""
+    config = tiny.vary(tiny.NAGA, vocab_size=4096, max_positions=512)
+    model = tiny.random_model(config, seed=2)
+    tokenizer = Tokenizer.load(MINI)
+    save_model(folder, config, model.state_dict(), dtype=torch.float32, tokenizer=tokenizer)
+    return model
