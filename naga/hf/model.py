@@ -116,6 +116,10 @@ class NagaModel(NagaPreTrainedModel):
         given = input_ids if inputs_embeds is None else inputs_embeds
         assert given is not None
         cuts = Cuts(position_ids=position_ids, cu_seq_lens=cu_seq_lens_q, seq_idx=seq_idx)
+        if past_key_values is not None:
+            # What the config asks for by itself is for calls without a cache.
+            output_hidden_states = output_hidden_states or False
+            output_router_logits = output_router_logits or False
         wanted = self._wanted(output_hidden_states, output_router_logits)
         # Before autocast is off: it says which dtype, and naga where.
         dtype = self._compute_dtype(given.device)

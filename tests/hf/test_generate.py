@@ -76,6 +76,15 @@ def test_beam_search_finds_the_same_with_and_without_a_cache(name: str, tmp_path
     assert len({tuple(row) for row in cached.tolist()}) == 6
 
 
+def test_a_config_that_asks_for_router_logits_generates(tmp_path: Path) -> None:
+    """As SFTTrainer leaves the config of a model with experts."""
+    _, model = pair("naga", tmp_path)
+    model.config.output_router_logits = True
+    prompt = sequences(5)[0][None]
+    assert model(prompt).router_logits is not None
+    assert model.generate(prompt, max_new_tokens=3).shape == (1, 8)
+
+
 def test_sampling_follows_torchs_seed(tmp_path: Path) -> None:
     _, model = pair("naga", tmp_path)
     prompt = sequences(5)[0][None]
