@@ -14,6 +14,7 @@ RANKS = [
     ["ops"],
     ["model", "data"],
     ["checkpoint"],
+    ["hf"],
     ["tasks"],
     ["engine"],
     ["eval"],

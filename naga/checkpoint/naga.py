@@ -1,8 +1,9 @@
 """naga: the layout of last resort, for models that no public model type can describe.
 
 config.json is ModelConfig itself beside model_type, tensors keep their in-memory names and shapes.
-Only naga opens it. Converted checkpoints (convert.py) have this model_type too, so that no other
-program takes packed bytes for weights, and say under RECORD what the bytes are.
+Only naga opens it, and transformers through naga.hf. Converted checkpoints (convert.py) have this
+model_type too, so that no other program takes packed bytes for weights, and say under RECORD what
+the bytes are.
 """
 
 from collections.abc import Iterator
@@ -73,7 +74,8 @@ def read(fields: Fields) -> ModelConfig:
 
 
 def write(config: ModelConfig) -> dict[str, Any]:
-    return {"model_type": NAME, "architectures": [], **config.model_dump(mode="json")}
+    named = {"model_type": NAME, "architectures": ["NagaForCausalLM"]}
+    return {**named, **config.model_dump(mode="json")}
 
 
 LAYOUT = Layout(model_type=NAME, refusals=refusals, read=read, write=write, weights=weights)

@@ -13,7 +13,6 @@ from naga.model.mlp import Matrix
 from naga.model.norm import Norm
 from naga.model.state import Batch, KeyValues
 from naga.ops.attention import attention, attention_rows, rotate
-from naga.ops.linear import linear, linear_rows
 from naga.ops.pointwise import scale
 
 
@@ -31,14 +30,15 @@ class Attention(nn.Module):
             self.q_norm, self.k_norm = (Norm(config.head_dim, eps) for _ in range(2))
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        projected = [linear(x, m.weight) for m in (self.q_proj, self.k_proj, self.v_proj)]
+        projected = [matrix(x) for matrix in (self.q_proj, self.k_proj, self.v_proj)]
         q, k, v = self._heads(projected, batch.positions)
         mixed = attention(q, k, v, batch.lengths, self._config.softmax_scale)
-        return linear(mixed.flatten(1), self.o_proj.weight)
+        mixed = self.o_proj(mixed.flatten(1))
+        return mixed
 
     def step(self, x: Tensor, batch: Batch, pages: KeyValues) -> Tensor:
         """x (padded T, D); `pages` are read and extended in place."""
-        projected = [linear_rows(x, m.weight) for m in (self.q_proj, self.k_proj, self.v_proj)]
+        projected = [matrix(x) for matrix in (self.q_proj, self.k_proj, self.v_proj)]
         # Rotation and norms see padded rows too, so that their vector tails fall on padding.
         missing = x.shape[0] - batch.positions.shape[0]
         positions = torch.cat([batch.positions, batch.positions.new_zeros(missing)])
@@ -53,7 +53,8 @@ class Attention(nn.Module):
             queries = pages.meet(q[rows])
             mixed[rows] = attention_rows(queries, keys, values, start, self._config.softmax_scale)
             first += length
-        return linear_rows(mixed.to(x.dtype).flatten(1), self.o_proj.weight)
+        mixed = self.o_proj(mixed.to(x.dtype).flatten(1))
+        return mixed
 
     def _heads(self, projected: list[Tensor], positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         scaled = map(scale, projected, self._config.projection_multipliers)

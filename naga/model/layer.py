@@ -17,6 +17,7 @@ from naga.model.moe import Moe, Routing
 from naga.model.norm import Norm
 from naga.model.parallel import Parallel
 from naga.model.state import Batch, StatePool
+from naga.ops.linear import ROW_MULTIPLE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,6 +91,7 @@ class Layer(nn.Module):
 
     def step(self, x: Tensor, batch: Batch, state: LayerState) -> Tensor:
         """Row form: x (padded T, D)."""
+        assert x.shape[0] % ROW_MULTIPLE == 0, x.shape
         normed = self.norm(x)
         if isinstance(self.mixer, Moe):
             mixed = self.mixer.step(normed, batch.positions.shape[0])

@@ -15,7 +15,6 @@ from naga.model.mlp import Matrix
 from naga.model.norm import Norm
 from naga.model.state import Batch
 from naga.ops.conv1d import carried_rows, conv1d, conv1d_rows, tap_rows
-from naga.ops.linear import linear, linear_rows
 from naga.ops.pointwise import silu, silu_rows, softplus, softplus_rows
 from naga.ops.selective_scan import selective_scan, selective_scan_rows
 
@@ -40,18 +39,19 @@ class Mamba1(nn.Module):
             )
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        scanned, z = linear(x, self.in_proj.weight).chunk(2, dim=-1)
+        scanned, z = self.in_proj(x).chunk(2, dim=-1)
         scanned = conv1d(scanned, self.conv.weight, self.conv.bias, batch.segments)
-        dt, B, C = self._select(linear(scanned, self.x_proj.weight))
-        dt = softplus(linear(dt, self.dt_proj.weight).float() + self.dt_bias)
+        dt, B, C = self._select(self.x_proj(scanned))
+        dt = softplus(self.dt_proj(dt).float() + self.dt_bias)
         A = -torch.exp(self.A_log)
         y = selective_scan(scanned, dt, A, B, C, self.D, batch.lengths)
         gated = (y.float() * silu(z.float())).to(z.dtype)
-        return linear(gated, self.out_proj.weight)
+        mixed: Tensor = self.out_proj(gated)
+        return mixed
 
     def step(self, x: Tensor, batch: Batch, ssm: Tensor, conv: Tensor) -> Tensor:
         """x (padded T, D); ssm (slots, I, N), conv (slots, W-1, I) move on in place."""
-        projected, z = linear_rows(x, self.in_proj.weight).chunk(2, dim=-1)
+        projected, z = self.in_proj(x).chunk(2, dim=-1)
         before, states = conv[batch.source_index], ssm[batch.source_index]
         if fresh := [row for row, start in enumerate(batch.starts) if start == 0]:
             # Overwritten, not multiplied: a fresh slot may hold anything, NaN included.
@@ -59,13 +59,14 @@ class Mamba1(nn.Module):
         carried = carried_rows(batch.lengths, self._config.conv_width)
         conv[batch.slot_index] = torch.cat([before.flatten(0, 1), projected])[carried]
         scanned = self._convolve(projected, before, batch)
-        dt, B, C = self._select(linear_rows(scanned, self.x_proj.weight))
-        dt = softplus_rows(linear_rows(dt, self.dt_proj.weight).float() + self.dt_bias)
+        dt, B, C = self._select(self.x_proj(scanned))
+        dt = softplus_rows(self.dt_proj(dt).float() + self.dt_bias)
         A = -torch.exp(self.A_log)
         y = selective_scan_rows(scanned, dt, A, B, C, self.D, batch.lengths, states)
         ssm[batch.slot_index] = states
         gated = (y * silu_rows(z.float())).to(z.dtype)
-        return linear_rows(gated, self.out_proj.weight)
+        mixed: Tensor = self.out_proj(gated)
+        return mixed
 
     def _convolve(self, x: Tensor, before: Tensor, batch: Batch) -> Tensor:
         taps = tap_rows(batch.lengths, self._config.conv_width).to(x.device)

@@ -13,7 +13,6 @@ from naga.config.model import MambaConfig
 from naga.model.mlp import Matrix
 from naga.model.state import Batch
 from naga.ops.conv1d import carried_rows, conv1d, conv1d_rows, tap_rows
-from naga.ops.linear import linear, linear_rows
 from naga.ops.norm import (
     gated,
     gated_rms_norm,
@@ -61,18 +60,19 @@ class Mamba2(nn.Module):
         self.out_proj = Matrix(model_dim, config.inner_dim)
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        z, xBC, dt = self._split(linear(x, self.in_proj.weight))
+        z, xBC, dt = self._split(self.in_proj(x))
         xBC = conv1d(xBC, self.conv.weight, self.conv.bias, batch.segments)
         scan_in, B, C = self._parts(xBC)
         dt = softplus(dt.float() + self.dt_bias).clamp(*self._config.dt_limit)
         A = -torch.exp(self.A_log)
         chunk = self._config.chunk_size
         y = ssd_chunked(scan_in, dt, A, B, C, self.D, batch.segments, chunk)
-        return linear(self._gate(y.flatten(1), z, rows=False), self.out_proj.weight)
+        mixed: Tensor = self.out_proj(self._gate(y.flatten(1), z, rows=False))
+        return mixed
 
     def step(self, x: Tensor, batch: Batch, ssm: Tensor, conv: Tensor) -> Tensor:
         """x (padded T, D); ssm (slots, H, P, N), conv (slots, W-1, channels) move on in place."""
-        z, xBC, dt = self._split(linear_rows(x, self.in_proj.weight))
+        z, xBC, dt = self._split(self.in_proj(x))
         before, states = conv[batch.source_index], ssm[batch.source_index]
         if fresh := [row for row, start in enumerate(batch.starts) if start == 0]:
             # Overwritten, not multiplied: a fresh slot may hold anything, NaN included.
@@ -84,7 +84,8 @@ class Mamba2(nn.Module):
         A = -torch.exp(self.A_log)
         y = ssd_rows(scan_in, dt, A, B, C, self.D, batch.lengths, states)
         ssm[batch.slot_index] = states
-        return linear_rows(self._gate(y.flatten(1), z, rows=True), self.out_proj.weight)
+        mixed: Tensor = self.out_proj(self._gate(y.flatten(1), z, rows=True))
+        return mixed
 
     def _gate(self, y: Tensor, z: Tensor, *, rows: bool) -> Tensor:
         config = self._config

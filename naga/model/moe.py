@@ -5,6 +5,7 @@ The router and its weights are float32. `bias` (sigmoid router) moves by load, n
 (train/step.py). T tokens, D model dim, E experts, k choices.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,10 @@ class Router(nn.Module):
         return scores / scores.sum(-1, keepdim=True)
 
 
+Activation = Callable[[Tensor], Tensor]
+Form = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Activation], Tensor]
+
+
 class Experts(nn.Module):
     """Weights of all routed experts: up (E, I or 2I, D), down (E, D, I), D maybe the latent dim."""
 
@@ -48,6 +53,12 @@ class Experts(nn.Module):
         self.up = nn.Parameter(torch.empty(config.num_experts, rows, dim))
         self.down = nn.Parameter(torch.empty(config.num_experts, dim, config.expert_dim))
 
+    def forward(
+        self, x: Tensor, choices: Tensor, weights: Tensor, form: Form, activation: Activation
+    ) -> Tensor:
+        """`form`: ops.moe's experts or experts_rows. A call, so that LoRA can take part of it."""
+        return form(x, choices, weights, self.up, self.down, activation)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Routing:
@@ -57,6 +68,8 @@ class Routing:
     """() float32, already times the config's coefficient."""
     counts: Tensor
     """(E,) int64: tokens sent to each expert."""
+    logits: Tensor
+    """(T, E) float32: the router's, before a sigmoid and a bias."""
 
 
 class Moe(nn.Module):
@@ -77,27 +90,25 @@ class Moe(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Routing]:
         logits = linear(x.float(), self.router.weight)
         choices, weights = self.router.choose(logits)
-        inner = x if self.enter_proj is None else linear(x, self.enter_proj.weight)
-        up, down = self.experts.up, self.experts.down
-        y = experts(inner, choices, weights, up, down, self._activation)
+        inner = x if self.enter_proj is None else self.enter_proj(x)
+        y: Tensor = self.experts(inner, choices, weights, experts, self._activation)
         if self.leave_proj is not None:
-            y = linear(y, self.leave_proj.weight)
+            y = self.leave_proj(y)
         if self.shared is not None:
             y = y + self.shared(x)
         counts = choices.flatten().bincount(minlength=self._config.num_experts)
-        loss = balance_loss(self.router.probabilities(logits), counts)
-        return y, Routing(balance_loss=loss * self._config.balance_loss, counts=counts)
+        loss = balance_loss(self.router.probabilities(logits), counts) * self._config.balance_loss
+        return y, Routing(balance_loss=loss, counts=counts, logits=logits)
 
     def step(self, x: Tensor, tokens: int) -> Tensor:
         """x (padded T, D), of which the first `tokens` rows are real and visit experts."""
         choices, weights = self.router.choose(linear_rows(x.float(), self.router.weight))
-        inner = x if self.enter_proj is None else linear_rows(x, self.enter_proj.weight)
+        inner = x if self.enter_proj is None else self.enter_proj(x)
         y = torch.zeros_like(inner)
-        up, down = self.experts.up, self.experts.down
         real = slice(tokens)
-        y[real] = experts_rows(
-            inner[real], choices[real], weights[real], up, down, self._activation_rows
+        y[real] = self.experts(
+            inner[real], choices[real], weights[real], experts_rows, self._activation_rows
         )
         if self.leave_proj is not None:
-            y = linear_rows(y, self.leave_proj.weight)
+            y = self.leave_proj(y)
         return y if self.shared is None else y + self.shared.step(x)

@@ -30,6 +30,8 @@ NOT_DECAYED = frozenset((
 
 def decays(name: str) -> bool:
     """Whether weight decay applies to the parameter of this name; KeyError if nobody decided."""
+    if name.endswith((".lora_A", ".lora_B")):
+        return True
     kind = ".".join(name.split(".")[-2:])
     if kind not in DECAYED | NOT_DECAYED:
         raise KeyError(f"parameter {name}: neither in DECAYED nor in NOT_DECAYED (train/optim.py)")
