@@ -33,6 +33,8 @@ except ImportError as error:
     ) from None
 
 WORD = 2**64
+# Of Mamba-1: small, and every decay of a state is made with them.
+SELECTING = ("x_proj.weight", "dt_proj.weight")
 # Rows that are packed by one thread at a time; of whole panels, which are 32.
 PIECE_ROWS = 512
 
@@ -217,8 +219,8 @@ def product_peak(element: str, isa: str, threads: int) -> float:
 
 
 def format_of(name: str, quantisation: Quantisation) -> Weights:
-    """What the named matrix is held in: embedding and head never in less than eight bits."""
-    return "int8" if is_table(name) else quantisation.format
+    """What the named matrix is held in: some never in less than eight bits."""
+    return "int8" if is_table(name) or name.endswith(SELECTING) else quantisation.format
 
 
 def packed_shape(name: str, shape: tuple[int, ...], quantisation: Quantisation) -> tuple[int, ...]:

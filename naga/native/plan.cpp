@@ -216,10 +216,15 @@ void Plan::add(const std::string& name, std::vector<float>* vector, std::vector<
 void Plan::make_layer(Layer& layer, const std::string& prefix) {
     const PlanConfig& c = config_;
     Index width = c.hidden_dim;
-    auto matrix = [&](std::size_t i, const char* name, Index rows, Index columns) {
-        layer.matrices[i].shape(kernels_, rows, columns, c.format, c.group);
+    auto matrix_in = [&](Format format, std::size_t i, const char* name, Index rows, Index columns) {
+        layer.matrices[i].shape(kernels_, rows, columns, format, c.group);
         add(prefix + name + ".weight", &layer.matrices[i], {rows, columns});
     };
+    auto matrix = [&](std::size_t i, const char* name, Index rows, Index columns) {
+        matrix_in(c.format, i, name, rows, columns);
+    };
+    // What decays are made with, like embeddings, is never held in less than eight bits.
+    const Format eight = c.format == Format::element ? Format::element : Format::int8;
     auto vector = [&](std::size_t i, const char* name, std::vector<Index> shape) {
         add(prefix + name, &layer.vectors[i], std::move(shape));
     };
@@ -239,8 +244,8 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
         case 'S':
             layer.vectors.resize(8);
             matrix(0, "in_proj", 2 * c.mamba1_dim, width);
-            matrix(1, "x_proj", c.select_dim(), c.mamba1_dim);
-            matrix(2, "dt_proj", c.mamba1_dim, c.dt_rank);
+            matrix_in(eight, 1, "x_proj", c.select_dim(), c.mamba1_dim);
+            matrix_in(eight, 2, "dt_proj", c.mamba1_dim, c.dt_rank);
             matrix(3, "out_proj", width, c.mamba1_dim);
             vector(0, "conv.weight", {c.mamba1_dim, c.mamba1_conv_width});
             vector(1, "conv.bias", {c.mamba1_dim});

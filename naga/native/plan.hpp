@@ -58,8 +58,8 @@ struct PlanConfig {
     Index mamba1_dim = 0, mamba1_state_dim = 0, mamba1_conv_width = 0, dt_rank = 0;
     bool mamba1_norms = false;
 
-    // What projections and experts are held in; if quantised, embeddings and the head are int8 and
-    // routers stay float32. group: 32, 64 or 128 columns share a scale, or with int8 all of a
+    // What projections and experts are held in; if quantised, embeddings, the head and Mamba-1's
+    // x_proj and dt_proj are int8 and routers stay float32. group: 32, 64 or 128 columns share a scale, or with int8 all of a
     // matrix: 0.
     Format format = Format::element;
     Index group = 0;

@@ -19,12 +19,13 @@ DECAYED = frozenset((
     "in_proj.weight", "out_proj.weight",
     "q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight",
     "up.weight", "down.weight", "router.weight", "experts.up", "experts.down",
-    "enter_proj.weight", "leave_proj.weight",
+    "enter_proj.weight", "leave_proj.weight", "x_proj.weight", "dt_proj.weight",
 ))  # fmt: skip
 NOT_DECAYED = frozenset((
     "norm.weight", "q_norm.weight", "k_norm.weight",
     "conv.weight", "conv.bias", "mixer.A_log", "mixer.D", "mixer.dt_bias",
     "mamba.A_log", "mamba.D", "mamba.dt_bias",
+    "dt_norm.weight", "B_norm.weight", "C_norm.weight",
 ))  # fmt: skip
 
 

@@ -36,7 +36,7 @@ from naga.config.model import MlpConfig, ModelConfig
 from naga.config.quantisation import Group, Quantisation, Weights
 from naga.model.init import initialize
 from naga.model.lm import HybridLM
-from naga.model.native import NativeModel
+from naga.model.native import NativeModel, format_of
 from naga.model.state import StatePool, place
 
 Part = TypeVar("Part", bound=Config)
@@ -264,8 +264,8 @@ def replace_config(config: Part, **changes: int) -> Part:
 
 def packed(weights: Weights, name: str, weight: Tensor, group: Group = 32) -> Tensor:
     """As NativeModel packs it: uint8 (bytes,), of experts (E, bytes), at an odd address."""
-    head = name in ("embed.weight", "head.weight")
-    format_ = _cpu.Format.int4 if weights == "int4" and not head else _cpu.Format.int8
+    held = format_of(name, Quantisation(format=weights, group=group))
+    format_ = _cpu.Format.int4 if held == "int4" else _cpu.Format.int8
     number = 0 if group == "channel" else group
     size = _cpu.packed_bytes(*weight.shape[-2:], format_, number)
     out = torch.empty(weight[..., 0, 0].numel() * size + 1, dtype=torch.uint8)[1:].view(-1, size)
@@ -489,3 +489,12 @@ def test_a_plan_without_its_weights_computes_nothing() -> None:
     config.format, config.hidden_dim = _cpu.Format.int8, 66_312
     with pytest.raises(ValueError, match="columns: 66312 cannot share a scale"):
         _cpu.Plan(config, ISAS[-1], "float32", 1)
+
+
+def test_what_makes_decays_is_never_in_less_than_eight_bits() -> None:
+    quantisation = Quantisation(format="int4")
+    kept = {"embed.weight", "head.weight", "layers.8.mixer.x_proj.weight"}
+    kept |= {"layers.8.mixer.dt_proj.weight"}
+    plan = native(served_model("everything", RUNTIMES["bfloat16"]), "bfloat16")._plan
+    matrices = {name for name, _, kind in plan.tensors() if kind != "vector"}
+    assert {name for name in matrices if format_of(name, quantisation) == "int8"} == kept

@@ -445,10 +445,12 @@ void lend(Plan& plan, const Model& model, std::vector<std::unique_ptr<Bytes>>& l
             load(plan, model, tensor);
             continue;
         }
-        const bool vocabulary = tensor.name == "embed.weight" || tensor.name == "head.weight";
+        bool eight = false;
+        for (const char* part : {"embed.weight", "head.weight", "x_proj.weight", "dt_proj.weight"})
+            eight = eight || tensor.name.find(part) != std::string::npos;
         const std::size_t axes = tensor.shape.size();
         Matrix matrix = quantised_matrix(tensor.shape[axes - 2], tensor.shape[axes - 1],
-                                         vocabulary ? Format::int8 : plan.config().format,
+                                         eight ? Format::int8 : plan.config().format,
                                          plan.config().group);
         const Index bytes = Index(k.packed_bytes(matrix)), parts = array.rows / matrix.rows;
         auto memory = std::make_unique<Bytes>(parts * bytes);
