@@ -157,8 +157,8 @@ CONFIGS |= {
         **BASE,
     ),
     "all six kinds": ModelConfig(
-        pattern="SMH*-E HSM",
-        mamba=MambaConfig(num_heads=3, head_dim=7, state_dim=9, **SCALED_MAMBA),
+        pattern="SMH*-E S",
+        mamba=MambaConfig(num_heads=3, head_dim=7, state_dim=9),
         mamba1=MAMBA1,
         attention=AttentionConfig(
             num_heads=4,
@@ -167,11 +167,11 @@ CONFIGS |= {
             rope=RopeConfig(rotary_dim=4),
             qk_norm=True,
             qk_norm_place="before_rotation",
-            **SCALED_ATTENTION,
         ),
-        mlp=SCALED_MLP,
+        mlp=MlpConfig(inner_dim=28),
         moe=LATENT,
         parallel=ParallelConfig(ssm_multiplier=0.4, attention_multiplier=1.6),
+        residual_multiplier=0.3,
         **BASE,
     ),
 }

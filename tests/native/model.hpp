@@ -38,7 +38,7 @@ inline Model::Model(Element element, bool plain) {
     c.vocab_size = 37;
     c.hidden_dim = 21;
     c.tied = plain;
-    c.residual_multiplier = 0.7f;
+    c.residual_multiplier = 0.5f;
     c.logits_divisor = 2;
     c.mamba_heads = 6;
     c.mamba_head_dim = 5;
