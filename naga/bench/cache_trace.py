@@ -408,7 +408,8 @@ class Client:
     def _body(self, ask: Ask) -> tuple[str, dict[str, Any]]:
         common: dict[str, Any] = {"model": self._model, "max_tokens": self._new_tokens}
         # The likeliest token of random weights is often a control token, of which nothing is seen.
-        common |= {"temperature": 1, "seed": 1}
+        # No seed: vLLM 0.32's engine dies on a CPU of one with a prompt longer than its chunk.
+        common |= {"temperature": 1}
         common |= {"stream": True, "stream_options": {"include_usage": True}}
         if self._api == "tokens":
             prompt = render_prompt(self._tokenizer, ask.messages)
