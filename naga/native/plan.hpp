@@ -59,8 +59,8 @@ struct PlanConfig {
     bool mamba1_norms = false;
 
     // What projections and experts are held in; if quantised, embeddings, the head and Mamba-1's
-    // x_proj and dt_proj are int8 and routers stay float32. group: 32, 64 or 128 columns share a scale, or with int8 all of a
-    // matrix: 0.
+    // x_proj and dt_proj are int8 and routers stay float32. group: 32, 64 or 128 columns share a
+    // scale, or with int8 all of a matrix: 0.
     Format format = Format::element;
     Index group = 0;
 
