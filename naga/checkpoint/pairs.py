@@ -5,6 +5,7 @@ tensors that most of them name alike; knows no family. Imports no torch.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from naga.checkpoint.layout import Form, Weight, describe_layer
 from naga.config.model import AttentionConfig, ModelConfig
@@ -51,6 +52,19 @@ def weights(
         for weight in tables[letter]
     )
     return (*top, *layers, *(() if config.tie_embeddings else (HEAD,)))
+
+
+def write_top(config: ModelConfig) -> dict[str, Any]:
+    """The keys of a whole model that these layouts spell alike."""
+    return {
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_dim,
+        "num_hidden_layers": len(config.layers) // 2,
+        "max_position_embeddings": config.max_positions,
+        "rms_norm_eps": config.norm_eps,
+        "tie_word_embeddings": config.tie_embeddings,
+        "initializer_range": config.init_std,
+    }
 
 
 def pattern_refusals(name: str, layers: str, mixers: str, feeds: str) -> Iterator[str]:

@@ -112,13 +112,7 @@ def write_common(config: ModelConfig) -> dict[str, Any]:
     attention = config.attention
     assert attention is not None and attention.rope is not None
     return {
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_dim,
-        "num_hidden_layers": len(config.layers) // 2,
-        "max_position_embeddings": config.max_positions,
-        "rms_norm_eps": config.norm_eps,
-        "tie_word_embeddings": config.tie_embeddings,
-        "initializer_range": config.init_std,
+        **pairs.write_top(config),
         "num_attention_heads": attention.num_heads,
         "num_key_value_heads": attention.num_kv_heads,
         "head_dim": attention.head_dim,

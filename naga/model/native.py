@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from naga.config.base import ConfigError
-from naga.config.model import ModelConfig
+from naga.config.model import AttentionConfig, MambaConfig, ModelConfig, MoeConfig
 from naga.config.quantisation import Quantisation, Weights
 from naga.model.lm import HybridLM, is_matrix, is_table
 from naga.model.state import Batch, StatePool
@@ -295,19 +295,7 @@ def _fields(config: ModelConfig) -> Mapping[str, _Field]:
         "logits_multiplier": config.logits_multiplier,
     }
     if mamba := config.mamba:
-        fields |= {
-            "mamba_heads": mamba.num_heads,
-            "mamba_head_dim": mamba.head_dim,
-            "state_dim": mamba.state_dim,
-            "groups": mamba.num_groups,
-            "conv_width": mamba.conv_width,
-            "dt_low": mamba.dt_limit[0],
-            "dt_high": mamba.dt_limit[1],
-            "gate_norm": mamba.norm != "none",
-            "norm_first": mamba.norm == "norm_first",
-        }
-        parts = ("z", "x", "B", "C", "dt")
-        fields |= _multipliers(parts, mamba.projection_multipliers)
+        fields |= _mamba_fields(mamba)
     if mamba1 := config.mamba1:
         fields |= {
             "mamba1_dim": mamba1.inner_dim,
@@ -317,20 +305,7 @@ def _fields(config: ModelConfig) -> Mapping[str, _Field]:
             "mamba1_norms": mamba1.norms,
         }
     if attention := config.attention:
-        fields |= {
-            "heads": attention.num_heads,
-            "key_heads": attention.num_kv_heads,
-            "head_dim": attention.head_dim,
-            "softmax_scale": attention.softmax_scale,
-            "qk_norm": attention.qk_norm,
-            "qk_norm_first": attention.qk_norm_place == "before_rotation",
-        }
-        fields |= _multipliers(("q", "k", "v"), attention.projection_multipliers)
-        if rope := attention.rope:
-            dim = attention.rotary_dim
-            fields["rotary_dim"], fields["rope_scales"] = dim, rope.scales(dim)
-            stretched = rope.theta * rope.ntk_alpha ** (dim / (dim - 2))
-            fields["rope_base"] = stretched if rope.ntk_alpha != 1 else rope.theta
+        fields |= _attention_fields(attention)
     if mlp := config.mlp:
         fields |= {"mlp_dim": mlp.inner_dim, "mlp_gated": mlp.activation == "swiglu"}
         fields |= _multipliers(("gate", "down"), (mlp.gate_multiplier, mlp.down_multiplier))
@@ -338,18 +313,55 @@ def _fields(config: ModelConfig) -> Mapping[str, _Field]:
         factors = (parallel.ssm_multiplier, parallel.attention_multiplier)
         fields |= _multipliers(("ssm_out", "attention_out"), factors)
     if moe := config.moe:
-        fields |= {
-            "experts": moe.num_experts,
-            "top_k": moe.top_k,
-            "expert_dim": moe.expert_dim,
-            "shared_dim": moe.shared_dim or 0,
-            "expert_gated": moe.activation == "swiglu",
-            "sigmoid_router": moe.router == "sigmoid",
-            "routed_scale": moe.routed_scale,
-            "weigh_all": moe.weigh == "all",
-            "latent_dim": moe.latent_dim or 0,
-        }
+        fields |= _moe_fields(moe)
     return fields
+
+
+def _mamba_fields(mamba: MambaConfig) -> dict[str, _Field]:
+    return {
+        "mamba_heads": mamba.num_heads,
+        "mamba_head_dim": mamba.head_dim,
+        "state_dim": mamba.state_dim,
+        "groups": mamba.num_groups,
+        "conv_width": mamba.conv_width,
+        "dt_low": mamba.dt_limit[0],
+        "dt_high": mamba.dt_limit[1],
+        "gate_norm": mamba.norm != "none",
+        "norm_first": mamba.norm == "norm_first",
+        **_multipliers(("z", "x", "B", "C", "dt"), mamba.projection_multipliers),
+    }
+
+
+def _attention_fields(attention: AttentionConfig) -> dict[str, _Field]:
+    fields: dict[str, _Field] = {
+        "heads": attention.num_heads,
+        "key_heads": attention.num_kv_heads,
+        "head_dim": attention.head_dim,
+        "softmax_scale": attention.softmax_scale,
+        "qk_norm": attention.qk_norm,
+        "qk_norm_first": attention.qk_norm_place == "before_rotation",
+        **_multipliers(("q", "k", "v"), attention.projection_multipliers),
+    }
+    if rope := attention.rope:
+        dim = attention.rotary_dim
+        fields["rotary_dim"], fields["rope_scales"] = dim, rope.scales(dim)
+        stretched = rope.theta * rope.ntk_alpha ** (dim / (dim - 2))
+        fields["rope_base"] = stretched if rope.ntk_alpha != 1 else rope.theta
+    return fields
+
+
+def _moe_fields(moe: MoeConfig) -> dict[str, _Field]:
+    return {
+        "experts": moe.num_experts,
+        "top_k": moe.top_k,
+        "expert_dim": moe.expert_dim,
+        "shared_dim": moe.shared_dim or 0,
+        "expert_gated": moe.activation == "swiglu",
+        "sigmoid_router": moe.router == "sigmoid",
+        "routed_scale": moe.routed_scale,
+        "weigh_all": moe.weigh == "all",
+        "latent_dim": moe.latent_dim or 0,
+    }
 
 
 def _multipliers(names: Sequence[str], factors: Sequence[float]) -> dict[str, float]:

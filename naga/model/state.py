@@ -47,6 +47,8 @@ class Batch:
                 firsts.append(index)
                 written.clear()
             written.add(slot)
+        if len(firsts) == 1:
+            return (self,)
         ends = [*firsts[1:], len(self.slots)]
         return tuple(self._part(slice(*span)) for span in zip(firsts, ends, strict=True))
 
