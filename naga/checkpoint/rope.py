@@ -46,9 +46,7 @@ def read_rope(
 
 
 def write_rope(rope: RopeConfig, rotary_dim: int) -> dict[str, Any]:
-    theta = rope.theta
-    if rope.ntk_alpha != 1.0:
-        theta = float(rope.theta * rope.ntk_alpha ** (rotary_dim / (rotary_dim - 2)))
+    theta = rope.base(rotary_dim)
     if rope.llama3 is None:
         return {"rope_theta": theta}
     scaling = {

@@ -69,6 +69,12 @@ class RopeConfig(Config):
             raise ValueError("ntk_alpha and llama3 exclude each other")
         return self
 
+    def base(self, dim: int) -> float:
+        """Of the frequencies of `dim` rotating dims."""
+        if self.ntk_alpha == 1:
+            return self.theta
+        return float(self.theta * self.ntk_alpha ** (dim / (dim - 2)))
+
     def scales(self, dim: int) -> tuple[float, ...]:
         """What each of the frequencies of `dim` rotating dims is multiplied by; () means 1."""
         if self.llama3 is None:

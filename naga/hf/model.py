@@ -306,13 +306,8 @@ class NagaForCausalLM(NagaPreTrainedModel, GenerationMixin):
                 shift_labels=shift_labels,
             )
         if output.router_logits is not None:
-            config = self.config
-            experts, chosen = config.num_experts, config.num_experts_per_tok
-            balance = load_balancing_loss_func(
-                output.router_logits, experts, chosen, attention_mask
-            )
-            aux_loss = cast(Tensor, balance)
-            loss = loss if loss is None else loss + config.router_aux_loss_coef * aux_loss
+            aux_loss = self._balance_loss(output.router_logits, attention_mask)
+            loss = loss if loss is None else loss + self.config.router_aux_loss_coef * aux_loss
         result = MoeCausalLMOutputWithPast(
             loss=loss,
             aux_loss=aux_loss,
@@ -322,6 +317,10 @@ class NagaForCausalLM(NagaPreTrainedModel, GenerationMixin):
             router_logits=output.router_logits,
         )
         return result if return_dict is not False else result.to_tuple()
+
+    def _balance_loss(self, router_logits: Any, mask: Tensor | None) -> Tensor:
+        experts, chosen = self.config.num_experts, self.config.num_experts_per_tok
+        return cast(Tensor, load_balancing_loss_func(router_logits, experts, chosen, mask))
 
     def _logits(self, hidden: Tensor, keep: int | Tensor) -> Tensor:
         """HybridLM's, by a head that is called and may be wrapped; rows padded for both forms."""

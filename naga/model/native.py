@@ -345,8 +345,7 @@ def _attention_fields(attention: AttentionConfig) -> dict[str, _Field]:
     if rope := attention.rope:
         dim = attention.rotary_dim
         fields["rotary_dim"], fields["rope_scales"] = dim, rope.scales(dim)
-        stretched = rope.theta * rope.ntk_alpha ** (dim / (dim - 2))
-        fields["rope_base"] = stretched if rope.ntk_alpha != 1 else rope.theta
+        fields["rope_base"] = rope.base(dim)
     return fields
 
 
