@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?= 8000
 
-.PHONY: setup serve test test-slow test-sanitize test-handoff check wheel clean
+.PHONY: setup serve test test-slow test-interop test-sanitize test-handoff check wheel clean
 
 setup: $(STAMP)
 
@@ -29,6 +29,18 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m "slow"
+
+# transformers, TRL, PEFT and lm-eval over naga.hf; the last three come with this target alone.
+INTEROP := $(VENV)/.interop
+
+test-interop: $(INTEROP)
+	$(BIN)/python -m pytest tests/hf
+
+$(INTEROP): export PIP_CONSTRAINT := constraints.txt
+$(INTEROP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		$$(grep -E '^(trl|peft|lm-eval)==' constraints.txt)
+	touch $(INTEROP)
 
 # The native kernels and plan under sanitizers, with CMakeLists.txt's flags but for -O1.
 SANITIZE := build/sanitize

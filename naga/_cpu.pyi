@@ -64,6 +64,8 @@ class Plan:
         values: Tensor,
         key_scales: Tensor | None,
         value_scales: Tensor | None,
+        mamba1_ssm: Tensor,
+        mamba1_conv: Tensor,
     ) -> BoundStates:
         """A pool's tensors for `step`, which reads and writes them where they lie."""
 

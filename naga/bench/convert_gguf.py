@@ -88,6 +88,8 @@ def refusals(config: ModelConfig) -> Iterator[str]:
         return
     if attention.rope is not None and attention.rope.ntk_alpha != 1:
         yield f"ntk_alpha is {attention.rope.ntk_alpha:g}"
+    if attention.rope is not None and attention.rope.llama3 is not None:
+        yield "its rope has llama3 scaling"
     if mamba is not None:
         if mamba.inner_dim != 2 * config.hidden_dim:
             yield f"Mamba's num_heads * head_dim ({mamba.inner_dim}) is not twice hidden_dim"

@@ -39,7 +39,9 @@ from naga.model.native import NativeModel, best_isa, product_peak
 from naga.model.state import Batch, StatePool, place
 from naga.runtime import Runtime, make_runtime
 
-SECTIONS = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
+SECTIONS = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe", "S": "mamba1", "H": "parallel"}
+# Sections that a kind of layer uses besides its own.
+BESIDES = {"H": ("mamba", "attention")}
 # Bytes of weights that no last cache holds.
 BEYOND_CACHES = 300_000_000
 PAGE = 64
@@ -165,7 +167,7 @@ class Op:
         peak = product_peak(ELEMENTS[PRODUCTS[self.precision]], best_isa(), self.threads)
         for shape in shapes:
             # Only attention looks at its past, only a head leaves a prompt's other tokens out.
-            if (shape.context and self.name != "attention") or (
+            if (shape.context and self.name not in ("attention", "parallel")) or (
                 self.name == "head" and shape.length > 1
             ):
                 continue
@@ -242,7 +244,7 @@ def _ops(config: ModelConfig, precision: Precision, threads: int) -> Iterator[Op
             count=count,
         )
     # The cheapest body there is, under the model's own head.
-    letter = min(dict.fromkeys(config.layers), key="-*ME".index)
+    letter = min(dict.fromkeys(config.layers), key="-*MSEH".index)
     plan = plan_config(config, letter, precision)
     plan = plan.model_copy(update={"pattern": letter, "vocab_size": config.vocab_size})
     yield Op(
@@ -257,7 +259,8 @@ def _ops(config: ModelConfig, precision: Precision, threads: int) -> Iterator[Op
 
 def plan_config(config: ModelConfig, letter: str, precision: Precision) -> ModelConfig:
     """Layers of one kind: as many as no cache holds, if the model has so many, and no real head."""
-    without = {name: None for name in SECTIONS.values() if name != SECTIONS[letter]}
+    used = (SECTIONS[letter], *BESIDES.get(letter, ()))
+    without = {name: None for name in SECTIONS.values() if name not in used}
     changes = {**without, "vocab_size": SMALL_VOCABULARY, "tie_embeddings": True}
     one = config.model_copy(update={**changes, "pattern": letter})
     layer = weight_bytes(one, NAGA_BITS[precision], EVERY_EXPERT)
@@ -279,7 +282,7 @@ def _place(config: ModelConfig, runtime: Runtime, shape: Shape) -> tuple[Batch, 
     pool = StatePool.create(
         config, runtime, num_slots=shape.batch, num_pages=shape.batch * pages, page_size=PAGE
     )
-    for part in (pool.ssm, pool.conv, pool.keys, pool.values):
+    for part in (*pool.by_slot.values(), pool.keys, pool.values):
         part.normal_()
     rows = range(shape.batch)
     batch = place(

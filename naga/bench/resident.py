@@ -102,7 +102,8 @@ def pool_bytes(config: ModelConfig, sequences: int, context: int, kv: Kv | None)
         page_size=page,
         kv=kv,
     )
-    parts = (pool.ssm, pool.conv, pool.keys, pool.values, pool.key_scales, pool.value_scales)
+    kept = (pool.keys, pool.values, pool.key_scales, pool.value_scales)
+    parts = (*pool.by_slot.values(), *kept)
     return sum(part.nbytes for part in parts if part is not None)
 
 

@@ -153,7 +153,7 @@ def _refuse(model: Path, layout: str, config: ModelConfig) -> None:
             f"{model}: transformers cannot open layout {layout}; give a checkpoint in "
             f"{' or '.join(SHARED_LAYOUTS)}"
         )
-    if not config.count("*"):
+    if not config.num_attention:
         raise ConfigError(
             f"{model}: has no attention layer, by which transformers' cache counts positions; "
             "give a hybrid"

@@ -3,7 +3,18 @@
 from pathlib import Path
 from typing import Literal
 
-from naga.checkpoint import granitemoehybrid, nemotron_h
+from naga.checkpoint import (
+    bamba,
+    falcon_h1,
+    granitemoehybrid,
+    jamba,
+    llama,
+    mamba,
+    mamba2,
+    nemotron_h,
+    qwen3,
+    qwen3_moe,
+)
 from naga.checkpoint import naga as naga_layout
 from naga.checkpoint.fields import Fields, read_json
 from naga.checkpoint.layout import Layout
@@ -18,7 +29,19 @@ CONFIG_FILE = "config.json"
 MAX_PARAMETERS = 10**15
 
 # In order of preference: what more programs open comes first.
-LAYOUTS = (granitemoehybrid.LAYOUT, nemotron_h.LAYOUT, naga_layout.LAYOUT)
+LAYOUTS = (
+    llama.LAYOUT,
+    granitemoehybrid.LAYOUT,
+    mamba2.LAYOUT,
+    nemotron_h.LAYOUT,
+    bamba.LAYOUT,
+    qwen3.LAYOUT,
+    qwen3_moe.LAYOUT,
+    jamba.LAYOUT,
+    mamba.LAYOUT,
+    falcon_h1.LAYOUT,
+    naga_layout.LAYOUT,
+)
 
 
 def read_model_config(path: Path) -> ModelConfig:
@@ -58,7 +81,7 @@ def read_dtype(path: Path) -> Literal["float32", "bfloat16"]:
 
 
 def choose_layout(config: ModelConfig) -> str:
-    """The first layout that can express `config`: granitemoehybrid, nemotron_h, else naga."""
+    """The first layout that can express `config`; naga can express any."""
     return next(x.model_type for x in LAYOUTS if next(x.refusals(config), None) is None)
 
 

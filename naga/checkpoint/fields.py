@@ -23,6 +23,8 @@ INERT = (
     "hidden_dropout",
 )  # fmt: skip
 
+MAX_LAYERS = 100_000
+
 
 class Fields:
     """Reads typed values out of one config.json; call `finish` when all that matters is taken."""
@@ -36,6 +38,13 @@ class Fields:
         if not _is_integer(value):
             self.fail(f"{key} must be a whole number of 64 bits, not {value!r:.40}")
         return int(value)
+
+    def num_layers(self, key: str = "num_hidden_layers") -> int:
+        """A number of layers, few enough to be told one by one."""
+        value = self.integer(key)
+        if not 0 < value <= MAX_LAYERS:
+            self.fail(f"{key} must be from 1 to {MAX_LAYERS}, not {value}")
+        return value
 
     def number(self, key: str, default: float | None = None) -> float:
         value = self._take(key, default)
@@ -63,6 +72,12 @@ class Fields:
             self.fail(f"{key} must be a list of strings, not {value!r}")
         return value
 
+    def integers(self, key: str, default: list[int]) -> list[int]:
+        value = self._take(key, default)
+        if not isinstance(value, list) or not all(map(_is_integer, value)):
+            self.fail(f"{key} must be a list of whole numbers, not {value!r:.40}")
+        return value
+
     def limits(self, key: str) -> tuple[float, float]:
         """A pair of bounds; (0, inf) if absent."""
         value = self._take(key, [0.0, inf])
@@ -70,6 +85,15 @@ class Fields:
             self.fail(f"{key} must be two numbers, not {value!r}")
         pair = Fields({"low": value[0], "high": value[1]}, f"{self.source}: {key}")
         return pair.number("low"), pair.number("high")
+
+    def factors(self, key: str, count: int) -> tuple[float, ...]:
+        """So many numbers; ones if absent."""
+        value = self._take(key, [1.0] * count)
+        if not isinstance(value, list) or len(value) != count:
+            self.fail(f"{key} must be {count} numbers, not {value!r:.80}")
+        names = [f"number {index + 1}" for index in range(count)]
+        numbers = Fields(dict(zip(names, value, strict=True)), f"{self.source}: {key}")
+        return tuple(map(numbers.number, names))
 
     def table(self, key: str) -> "Fields":
         """A nested object; empty if absent."""

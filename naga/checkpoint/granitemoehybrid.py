@@ -15,10 +15,19 @@ from typing import Any
 
 from naga.checkpoint.fields import INERT, Fields
 from naga.checkpoint.layout import Form, Layout, Weight, describe_layer
+from naga.checkpoint.rope import read_rope, rope_refusals, write_rope
+from naga.checkpoint.unsaid import ATTENTION, MAMBA, MLP, MOE, unsaid
 from naga.config.load import parse_config
-from naga.config.model import AttentionConfig, ModelConfig, RopeConfig
+from naga.config.model import AttentionConfig, ModelConfig
 
 NAME = "granitemoehybrid"
+MULTIPLIERS = frozenset(("embedding_multiplier", "residual_multiplier", "logits_divisor"))
+SAID = {
+    "mamba": MAMBA,
+    "attention": ATTENTION | {"rope", "scale"},
+    "mlp": MLP | {"activation"},
+    "moe": MOE | {"activation", "router", "shared_dim"},
+}
 LETTERS = {"mamba": "M", "linear_attention": "M", "attention": "*", "full_attention": "*"}
 
 TOP = (
@@ -74,11 +83,7 @@ def refusals(config: ModelConfig) -> Iterator[str]:
     yield from _pattern_refusals(config.layers)
     if config.attention is not None:
         yield from _attention_refusals(config, config.attention)
-    if config.mamba is not None and config.mamba.inner_dim % config.hidden_dim:
-        yield (
-            f"{describe_layer(config, 'M')}: {NAME} has no num_heads * head_dim "
-            f"({config.mamba.inner_dim}) that is not a multiple of hidden_dim ({config.hidden_dim})"
-        )
+    yield from mamba_refusals(NAME, config)
     if config.mlp is not None and config.mlp.activation != "swiglu":
         yield f"{describe_layer(config, '-')}: {NAME} has no {config.mlp.activation} activation"
     if config.moe is not None:
@@ -89,6 +94,7 @@ def refusals(config: ModelConfig) -> Iterator[str]:
             yield f"{layer}: {NAME} has no {config.moe.router} router"
         if config.moe.shared_dim is None:
             yield f"{layer}: {NAME} has no experts without a shared one (shared_dim)"
+    yield from unsaid(NAME, config, SAID, MULTIPLIERS)
 
 
 def _pattern_refusals(layers: str) -> Iterator[str]:
@@ -101,22 +107,35 @@ def _pattern_refusals(layers: str) -> Iterator[str]:
         yield f"layer {len(layers) - 1}: {NAME} has no last layer without a - or E after it"
 
 
+def mamba_refusals(name: str, config: ModelConfig) -> Iterator[str]:
+    """Of layouts that have mamba_expand."""
+    if config.mamba is not None and config.mamba.inner_dim % config.hidden_dim:
+        yield (
+            f"{describe_layer(config, 'M')}: {name} has no num_heads * head_dim "
+            f"({config.mamba.inner_dim}) that is not a multiple of hidden_dim ({config.hidden_dim})"
+        )
+
+
 def _attention_refusals(config: ModelConfig, attention: AttentionConfig) -> Iterator[str]:
     layer = describe_layer(config, "*")
     if attention.qk_norm:
         yield f"{layer}: {NAME} has no qk_norm"
+    if attention.rope is not None:
+        yield from rope_refusals(NAME, config, attention)
 
 
 def read(fields: Fields) -> ModelConfig:
     mixers, hidden = _read_mixers(fields), fields.integer("hidden_size")
     num_experts = fields.integer("num_local_experts", 8)
     # Keys of kinds of layer that a model lacks are there all the same: read, then dropped.
-    attention, mamba = _read_attention(fields, hidden), _read_mamba(fields, hidden)
+    max_positions = fields.integer("max_position_embeddings")
+    attention = _read_attention(fields, hidden, max_positions)
+    mamba = read_mamba(fields, hidden)
     data = {
         "pattern": "".join(mixer + ("E" if num_experts else "-") for mixer in mixers),
         "vocab_size": fields.integer("vocab_size"),
         "hidden_dim": hidden,
-        "max_positions": fields.integer("max_position_embeddings"),
+        "max_positions": max_positions,
         "norm_eps": fields.number("rms_norm_eps", 1e-6),
         "tie_embeddings": fields.flag("tie_word_embeddings", False),
         "embedding_multiplier": fields.number("embedding_multiplier", 1.0),
@@ -130,8 +149,6 @@ def read(fields: Fields) -> ModelConfig:
     fields.demand("hidden_act", "silu")
     fields.demand("normalization_function", "rmsnorm")
     fields.demand("attention_bias", False)
-    fields.demand("mamba_conv_bias", True)
-    fields.demand("mamba_proj_bias", False)
     fields.ignore(*INERT, "init_method")
     fields.finish()
     return parse_config(ModelConfig, data, fields.source)
@@ -139,7 +156,8 @@ def read(fields: Fields) -> ModelConfig:
 
 def _read_mixers(fields: Fields) -> str:
     fields.alias("layers_block_type", "layer_types")
-    num_layers, kinds = fields.integer("num_hidden_layers"), fields.strings("layer_types")
+    num_layers = fields.num_layers()
+    kinds = fields.strings("layer_types", ["mamba"] * num_layers)
     for index, kind in enumerate(kinds):
         if kind not in LETTERS:
             fields.fail(f"layer_types: layer {index} is {kind!r}; {NAME} has mamba and attention")
@@ -150,7 +168,7 @@ def _read_mixers(fields: Fields) -> str:
     return "".join(LETTERS[kind] for kind in kinds)
 
 
-def _read_attention(fields: Fields, hidden: int) -> dict[str, Any]:
+def _read_attention(fields: Fields, hidden: int, max_positions: int) -> dict[str, Any]:
     heads = fields.integer("num_attention_heads", 32)
     head_dim = fields.integer("head_dim", hidden // max(heads, 1))
     scale = fields.number("attention_multiplier", 1.0)
@@ -159,31 +177,30 @@ def _read_attention(fields: Fields, hidden: int) -> dict[str, Any]:
         "num_kv_heads": fields.integer("num_key_value_heads", heads),
         "head_dim": head_dim,
         "scale": None if head_dim > 0 and scale == head_dim**-0.5 else scale,
-        "rope": _read_rope(fields),
+        "rope": _read_rope(fields, head_dim, max_positions),
     }
 
 
-def _read_rope(fields: Fields) -> dict[str, Any] | None:
+def _read_rope(fields: Fields, head_dim: int, max_positions: int) -> dict[str, Any] | None:
     kind = fields.text("position_embedding_type", "nope")
     if kind not in ("rope", "nope"):
         fields.fail(f"position_embedding_type = {kind!r} is not supported; only rope and nope are")
     if kind == "nope":
         fields.ignore("rope_theta", "rope_parameters", "rope_scaling")
         return None
-    fields.lift("rope_parameters")
-    fields.demand("rope_type", "default")
-    fields.demand("partial_rotary_factor", 1.0)
-    fields.demand("rope_scaling")
-    return {"theta": fields.number("rope_theta", 10_000.0)}
+    return read_rope(fields, head_dim, max_positions)
 
 
-def _read_mamba(fields: Fields, hidden: int) -> dict[str, Any]:
+def read_mamba(fields: Fields, hidden: int) -> dict[str, Any]:
+    """The mamba_* keys, which bamba has too."""
     heads = fields.integer("mamba_n_heads", 128)
     inner = fields.integer("mamba_expand", 2) * hidden
     head_dim = inner // max(heads, 1)
     if heads * head_dim != inner:
         fields.fail(f"contradictory: mamba_expand * hidden_size is {inner}, mamba_n_heads {heads}")
     fields.demand("mamba_d_head", "auto", head_dim)
+    fields.demand("mamba_conv_bias", True)
+    fields.demand("mamba_proj_bias", False)
     return {
         "num_heads": heads,
         "head_dim": head_dim,
@@ -229,7 +246,7 @@ def write(config: ModelConfig) -> dict[str, Any]:
         "initializer_range": config.init_std,
         "hidden_act": "silu",
         **_write_attention(config),
-        **_write_mamba(config),
+        **write_mamba(config),
         **_write_feed_forward(config),
     }
 
@@ -241,8 +258,7 @@ def _write_attention(config: ModelConfig) -> dict[str, Any]:
     rope = attention.rope
     position: dict[str, Any] = {"position_embedding_type": "nope"}
     if rope is not None:
-        theta = _folded_theta(rope, attention.head_dim)
-        position = {"position_embedding_type": "rope", "rope_theta": theta}
+        position = {"position_embedding_type": "rope", **write_rope(rope, attention.rotary_dim)}
     usual = attention.num_heads * attention.head_dim == config.hidden_dim
     return {
         # Only where it has to be said: not every reader of this layout asks for it.
@@ -255,14 +271,7 @@ def _write_attention(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def _folded_theta(rope: RopeConfig, head_dim: int) -> float:
-    """NTK-aware scaling is a larger base and nothing else, so it needs no key of its own."""
-    if rope.ntk_alpha == 1.0:
-        return rope.theta
-    return float(rope.theta * rope.ntk_alpha ** (head_dim / (head_dim - 2)))
-
-
-def _write_mamba(config: ModelConfig) -> dict[str, Any]:
+def write_mamba(config: ModelConfig) -> dict[str, Any]:
     mamba = config.mamba
     if mamba is None:  # transformers checks these against hidden_size all the same
         return {"mamba_n_heads": 1, "mamba_expand": 1}

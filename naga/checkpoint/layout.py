@@ -4,8 +4,8 @@ A weight has a name and a shape in memory and one or more tensors on disk; `Form
 relate. Holds no tensors and imports no torch: load.py and save.py do the copying.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -14,27 +14,42 @@ from naga.config.model import ModelConfig
 
 Shape = tuple[int, ...]
 
-KINDS = {"M": "Mamba-2", "*": "attention", "-": "MLP", "E": "mixture of experts"}
+KINDS = {
+    "M": "Mamba-2",
+    "*": "attention",
+    "-": "MLP",
+    "E": "mixture of experts",
+    "S": "Mamba-1",
+    "H": "parallel attention and Mamba-2",
+}
 
 
 class Form(Enum):
     SAME = "one tensor of the same shape"
     CHANNELS = "(C, W) in memory, one tensor (C, 1, W) on disk"
     EXPERTS = "(E, ...) in memory, one tensor (...) per expert on disk"
+    HALVES = "(2I, D) in memory, gate (I, D) and up (I, D) on disk"
+    EXPERT_HALVES = "(E, 2I, D) in memory, gate (I, D) and up (I, D) per expert on disk"
+
+
+# The rows of a gated `up` in memory, in order, as most layouts name them on disk.
+HALVES = ("gate", "up")
+# A part's place in the weight, as torch indexes.
+Index = int | slice | tuple[int, slice] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One tensor on disk: all of a weight, or its slice `index` along the first dimension."""
+    """One tensor on disk: all of a weight, or what `index` takes of it."""
 
     stored: str
     shape: Shape
-    index: int | None
+    index: Index
 
 
 @dataclass(frozen=True)
 class Weight:
-    """A row of the table; with Form.EXPERTS `stored` has {expert} in it."""
+    """A row of the table; `stored` has {expert} or {half} in it where it is one of several."""
 
     name: str
     stored: str
@@ -51,8 +66,23 @@ class Weight:
                 yield Part(stored=stored, shape=shape[1:], index=expert)
         elif self.form is Form.CHANNELS:
             yield Part(stored=self.stored, shape=(shape[0], 1, *shape[1:]), index=None)
+        elif self.form is Form.HALVES:
+            for half, rows in _halves(shape[0]):
+                stored = self.stored.format(half=half)
+                yield Part(stored=stored, shape=(shape[0] // 2, *shape[1:]), index=rows)
+        elif self.form is Form.EXPERT_HALVES:
+            for expert in range(shape[0]):
+                for half, rows in _halves(shape[1]):
+                    stored = self.stored.format(expert=expert, half=half)
+                    part = (shape[1] // 2, *shape[2:])
+                    yield Part(stored=stored, shape=part, index=(expert, rows))
         else:
             yield Part(stored=self.stored, shape=shape, index=None)
+
+
+def _halves(rows: int) -> Iterator[tuple[str, slice]]:
+    for number, half in enumerate(HALVES):
+        yield half, slice(number * rows // 2, (number + 1) * rows // 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +96,13 @@ class Layout:
     """config.json of a config without refusals."""
     weights: Callable[[ModelConfig], tuple[Weight, ...]]
     """Every weight of the model, in the order of the file."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Beginnings of names on disk that are no weights of the network -> what they are; whoever
+    opens such a file is told."""
 
 
 def describe_layer(config: ModelConfig, letter: str) -> str:
-    """Names the first layer of a kind in errors: `layer 3 (attention)`."""
-    return f"layer {config.layers.index(letter)} ({KINDS[letter]})"
+    """Names the first layer of a kind in errors: `layer 3 (attention)`; H has * and M in it."""
+    found = {letter, "H"} if letter in "M*" else {letter}
+    index = next(i for i, other in enumerate(config.layers) if other in found)
+    return f"layer {index} ({KINDS[config.layers[index]]})"

@@ -9,6 +9,7 @@ folders are quantised.py's.
 
 import io
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.model.lm import HybridLM, memory_dtype, value_dtype
 from naga.runtime import Runtime
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -101,6 +104,9 @@ class StoredModel:
         self._weights = {weight.name: weight for weight in layout.weights(self.config)}
         self.shapes = memory_shapes(meta_model(self.config))
         self._files = TensorFiles(path)
+        for start, meaning in layout.skipped.items():
+            if count := self._files.skip(start):
+                logger.warning("%s: %d tensors %s* (%s) are not used", path, count, start, meaning)
         self._files.expect(part.stored for name in self._weights for part in self._parts(name))
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -114,7 +120,7 @@ class StoredModel:
             return self._files.read(parts[0]).view(shape)
         first = self._files.read(parts[0])
         tensor = torch.empty(shape, dtype=first.dtype)
-        tensor[0] = first
+        tensor[parts[0].index] = first
         for part in parts[1:]:
             tensor[part.index] = self._files.read(part)
         return tensor
@@ -163,6 +169,12 @@ class TensorFiles:
             self._places = {name: shards[shard][name] for name, shard in listed.items()}
         else:
             raise ConfigError(f"{single}: no such file, and no {INDEX_FILE}; naga reads no others")
+
+    def skip(self, start: str) -> int:
+        """Forget the tensors whose names begin so; how many there are."""
+        kept = {name: x for name, x in self._places.items() if not name.startswith(start)}
+        count, self._places = len(self._places) - len(kept), kept
+        return count
 
     def expect(self, names: Iterable[str]) -> None:
         """Refuse a folder that lacks one of these tensors or has others."""

@@ -1,8 +1,9 @@
 """naga: the layout of last resort, for models that no public model type can describe.
 
 config.json is ModelConfig itself beside model_type, tensors keep their in-memory names and shapes.
-Only naga opens it. Converted checkpoints (convert.py) have this model_type too, so that no other
-program takes packed bytes for weights, and say under RECORD what the bytes are.
+Only naga opens it, and transformers through naga.hf. Converted checkpoints (convert.py) have this
+model_type too, so that no other program takes packed bytes for weights, and say under RECORD what
+the bytes are.
 """
 
 from collections.abc import Iterator
@@ -19,9 +20,15 @@ MAMBA = (
     "in_proj.weight", "conv.weight", "conv.bias", "dt_bias", "A_log", "D", "norm.weight",
     "out_proj.weight",
 )  # fmt: skip
+MAMBA1 = (
+    "in_proj.weight", "conv.weight", "conv.bias", "x_proj.weight", "dt_proj.weight", "dt_bias",
+    "A_log", "D", "out_proj.weight",
+)  # fmt: skip
+MAMBA1_NORMS = ("dt_norm.weight", "B_norm.weight", "C_norm.weight")
 ATTENTION = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight")
 MLP = ("up.weight", "down.weight")
 MOE = ("router.weight", "experts.up", "experts.down")
+LATENT = ("enter_proj.weight", "leave_proj.weight")
 
 
 def weights(config: ModelConfig) -> tuple[Weight, ...]:
@@ -35,8 +42,15 @@ def weights(config: ModelConfig) -> tuple[Weight, ...]:
 
 
 def _mixer_names(config: ModelConfig, letter: str) -> tuple[str, ...]:
+    if letter == "H":
+        halves = (("mamba", "M"), ("attention", "*"))
+        return tuple(f"{half}.{x}" for half, kind in halves for x in _mixer_names(config, kind))
     if letter == "M":
-        return MAMBA
+        gate_alone = config.mamba is not None and config.mamba.norm == "none"
+        return tuple(x for x in MAMBA if not (gate_alone and x == "norm.weight"))
+    if letter == "S":
+        normed = config.mamba1 is not None and config.mamba1.norms
+        return (*MAMBA1, *MAMBA1_NORMS) if normed else MAMBA1
     if letter == "-":
         return MLP
     if letter == "*":
@@ -45,7 +59,7 @@ def _mixer_names(config: ModelConfig, letter: str) -> tuple[str, ...]:
     assert config.moe is not None, "a pattern with E has a moe section"
     bias = ("router.bias",) if config.moe.router == "sigmoid" else ()
     shared = tuple(f"shared.{name}" for name in MLP) if config.moe.shared_dim else ()
-    return (*MOE, *bias, *shared)
+    return (*MOE, *bias, *shared, *(LATENT if config.moe.latent_dim else ()))
 
 
 def refusals(config: ModelConfig) -> Iterator[str]:
@@ -60,7 +74,8 @@ def read(fields: Fields) -> ModelConfig:
 
 
 def write(config: ModelConfig) -> dict[str, Any]:
-    return {"model_type": NAME, "architectures": [], **config.model_dump(mode="json")}
+    named = {"model_type": NAME, "architectures": ["NagaForCausalLM"]}
+    return {**named, **config.model_dump(mode="json")}
 
 
 LAYOUT = Layout(model_type=NAME, refusals=refusals, read=read, write=write, weights=weights)

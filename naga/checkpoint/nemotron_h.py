@@ -1,12 +1,14 @@
 """nemotron_h (NVIDIA Nemotron-H, Nemotron 3), as the hub and transformers have it.
 
 A layer is one mixer, as in naga: any pattern of M * - E. Feed-forwards are ungated relu2; experts
-have a sigmoid router with a balancing bias, and a shared expert; attention never rotates; the head
-is untied.
+have a sigmoid router with a balancing bias, and a shared expert, and may work in a latent space;
+attention never rotates; the head is untied.
 
-Quirks. d_inner is heads * head_dim: `expand` is inert, and so are rope_theta and its kin.
-transformers clamps dt from below by time_step_min in prefill only; NVIDIA's own code, vLLM and naga
-do not: the key is ignored when read, and written as TIME_STEP_MIN so that the clamp is inert.
+Quirks. d_inner is heads * head_dim: `expand` is inert, and so are rope_theta and its kin. Heads for
+multi-token prediction (mtp.*) are not loaded, which a warning says, and so not saved again.
+transformers clamps dt from below by time_step_min in prefill only, so that its decoding does not go
+on from its own prefill; NVIDIA's own code, vLLM and naga never do: the key is ignored when read,
+and written as TIME_STEP_MIN so that the clamp is inert.
 time_step_limit is honoured when read, as in NVIDIA's code; transformers ignores it, so a model that
 has limits is not written in this layout. Its cache counts positions by an attention layer: a model
 without one generates uncached only.
@@ -18,6 +20,7 @@ from typing import Any
 
 from naga.checkpoint.fields import INERT, Fields
 from naga.checkpoint.layout import Form, Layout, Weight, describe_layer
+from naga.checkpoint.unsaid import ATTENTION, MAMBA, MLP, MOE, unsaid
 from naga.config.load import parse_config
 from naga.config.model import AttentionConfig, ModelConfig, MoeConfig
 
@@ -31,11 +34,27 @@ INERT_HERE = (
     "expand", "time_step_min", "time_step_max", "time_step_floor", "time_step_rank",
     "rope_theta", "rope_parameters", "partial_rotary_factor", "mamba_ssm_cache_dtype",
     "use_mamba_kernels", "num_logits_to_keep", "rescale_prenorm_residual",
-    "moe_shared_expert_overlap", "mtp_hybrid_override_pattern", "mtp_layers_block_type",
+    "moe_shared_expert_overlap", "mamba_expand", "mamba_dt_min", "mamba_dt_max",
+    "mamba_dt_init_floor", "num_nextn_predict_layers", "mtp_hybrid_override_pattern",
+    "mtp_layers_block_type", "keep_mtp_spec_in_bf16",
 )  # fmt: skip
+
+SAID = {
+    "mamba": MAMBA,
+    "attention": ATTENTION | {"scale"},
+    "mlp": MLP | {"activation"},
+    "moe": MOE | {
+        "activation", "router", "shared_dim", "latent_dim", "routed_scale", "bias_update",
+    },
+}  # fmt: skip
 
 # Older spellings, also found beside the newer ones.
 ALIASES = {
+    "mamba_n_groups": "n_groups",
+    "mamba_d_conv": "conv_kernel",
+    "mamba_chunk_size": "chunk_size",
+    "mamba_conv_bias": "use_conv_bias",
+    "mamba_dt_limit": "time_step_limit",
     "norm_eps": "layer_norm_epsilon",
     "rms_norm_eps": "layer_norm_epsilon",
     "attention_head_dim": "head_dim",
@@ -82,18 +101,29 @@ LAYERS = {
         Weight("mixer.shared.down.weight", "mixer.shared_experts.down_proj.weight"),
     ),
 }
+LATENT = (
+    Weight("mixer.enter_proj.weight", "mixer.fc1_latent_proj.weight"),
+    Weight("mixer.leave_proj.weight", "mixer.fc2_latent_proj.weight"),
+)
 
 
 def weights(config: ModelConfig) -> tuple[Weight, ...]:
     layers = (
         weight.under(f"layers.{index}.", f"backbone.layers.{index}.")
         for index, letter in enumerate(config.layers)
-        for weight in LAYERS[letter]
+        for weight in _of_layer(config, letter)
     )
     return (*TOP, *layers, *LAST)
 
 
+def _of_layer(config: ModelConfig, letter: str) -> tuple[Weight, ...]:
+    latent = letter == "E" and config.moe is not None and config.moe.latent_dim is not None
+    return (*LAYERS[letter], *LATENT) if latent else LAYERS[letter]
+
+
 def refusals(config: ModelConfig) -> Iterator[str]:
+    for letter in sorted({*config.layers} - {*LAYERS}):
+        yield f"{describe_layer(config, letter)}: {NAME} has no such layer"
     if config.tie_embeddings:
         yield f"{NAME} has no tied embeddings"
     if config.embedding_multiplier != 1.0:
@@ -110,6 +140,7 @@ def refusals(config: ModelConfig) -> Iterator[str]:
         yield f"{describe_layer(config, '-')}: {NAME} has no {config.mlp.activation} activation"
     if config.moe is not None:
         yield from _moe_refusals(describe_layer(config, "E"), config.moe)
+    yield from unsaid(NAME, config, SAID)
 
 
 def _attention_refusals(layer: str, attention: AttentionConfig) -> Iterator[str]:
@@ -169,9 +200,8 @@ def _demand_known(fields: Fields) -> None:
     fields.demand("norm_topk_prob", True)
     for key in ("n_group", "topk_group", "n_shared_experts"):
         fields.demand(key, 1)
-    fields.demand("num_nextn_predict_layers", 0)
     fields.demand("residual_in_fp32", False)
-    for key in ("moe_latent_size", "sliding_window", "rope_scaling"):
+    for key in ("sliding_window", "rope_scaling"):
         fields.demand(key)
 
 
@@ -221,7 +251,11 @@ def _read_mlp(fields: Fields) -> dict[str, Any]:
 
 
 def _read_moe(fields: Fields) -> dict[str, Any]:
+    latent = fields.integer("moe_latent_size", 0)
+    if latent < 0:
+        fields.fail(f"moe_latent_size must be a positive number, not {latent}")
     return {
+        "latent_dim": latent or None,
         "num_experts": fields.integer("n_routed_experts", 8),
         "top_k": fields.integer("num_experts_per_tok", 2),
         "expert_dim": fields.integer("moe_intermediate_size", 7688),
@@ -280,6 +314,7 @@ def _write_mixers(config: ModelConfig) -> dict[str, Any]:
         data["moe_intermediate_size"] = moe.expert_dim
         data["n_shared_experts"] = 1
         data["moe_shared_expert_intermediate_size"] = moe.shared_dim
+        data["moe_latent_size"] = moe.latent_dim
         data["routed_scaling_factor"] = moe.routed_scale
         data["n_group"] = data["topk_group"] = 1
         data["norm_topk_prob"] = True
@@ -288,4 +323,11 @@ def _write_mixers(config: ModelConfig) -> dict[str, Any]:
     return data
 
 
-LAYOUT = Layout(model_type=NAME, refusals=refusals, read=read, write=write, weights=weights)
+LAYOUT = Layout(
+    model_type=NAME,
+    refusals=refusals,
+    read=read,
+    write=write,
+    weights=weights,
+    skipped={"mtp.": "multi-token prediction"},
+)

@@ -175,7 +175,8 @@ def _print_asked(asked: "Asked") -> None:
         side.print(reply.reasoning, style="dim", markup=False)
     print(reply.text)
     for quote in asked.quotes:
-        print(f"  “{quote.text}” {_place(quote)}")
+        repeated = "" if quote.text == reply.text.strip() else f"“{quote.text}” "
+        print(f"  {repeated}{_place(quote)}")
     first = "" if ttft is None else f", first token 首词元 {1000 * ttft:,.0f} ms"
     side.print(
         f"{usage.prompt_tokens:,} prompt tokens 提示词元, "

@@ -96,8 +96,21 @@ class PretrainConfig(RunConfig):
     model: ModelConfig
 
 
+class LoraConfig(Config):
+    """Adapters beside matrices of the layers; everything else of the model stays as it is."""
+
+    rank: int = Field(8, gt=0)
+    """Columns and rows of the two narrow matrices."""
+    alpha: float = Field(16.0, gt=0)
+    """What they add is times alpha / rank."""
+    targets: tuple[str, ...] | None = Field(None, min_length=1)
+    """Last names of matrices, as in_proj, q_proj or up; None means all of the layers'."""
+
+
 class SftConfig(RunConfig):
     """Answers to chat messages, from an existing checkpoint; loss on assistant tokens only."""
 
     init_from: Path
     """Checkpoint folder to start from (weights, tokenizer and chat template)."""
+    lora: LoraConfig | None = None
+    """Train adapters alone, and merge them into the exported model; None trains all weights."""

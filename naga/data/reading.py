@@ -17,9 +17,10 @@ from naga.data.tokenizer import USER, Tokenizer
 CHINESE = re.compile("[\u4e00-\u9fff]")
 # As naga-mini was taught to see a document.
 HEADINGS = {"en": "{name}\n\nDocument:\n{text}\n\n", "zh": "{name}\n\n文档：\n{text}\n\n"}
+NOT_FOUND = {"en": "not found", "zh": "找不到"}
 INSTRUCTIONS = {
-    "en": ' Quote it word for word. If there is none, say "not found".',
-    "zh": "请逐字引用原文。如果没有，请回答“找不到”。",
+    "en": f' Quote it word for word. If there is none, say "{NOT_FOUND["en"]}".',
+    "zh": f"请逐字引用原文。如果没有，请回答“{NOT_FOUND['zh']}”。",
 }
 
 
@@ -60,17 +61,17 @@ def question_tokens(tokenizer: Tokenizer, question: str, *, enable_thinking: boo
 def locate_quotes(documents: Sequence[Document], answer: str) -> tuple[FoundQuote, ...]:
     """Each quote of an answer with the first document that has it.
 
-    An answer without quotation marks that stands in a document as a whole is one quote.
+    An answer without quotation marks is one quote as a whole, for it was asked to be; that nothing
+    was found never is, though a document may say so too.
     """
-    if not documents:
+    if not documents or answer.strip(' \n"“”.。').lower() in ("", *NOT_FOUND.values()):
         return ()
     # The same quotes for each document, with other places.
     marked = list(zip(*(mark_quotes(document, answer) for document in documents), strict=True))
     if not marked:
         whole = answer.strip()
         places = (Quoted(text=whole, location=locate(document, whole)) for document in documents)
-        found = _first(documents, list(places))
-        return () if found.location is None else (found,)
+        return (_first(documents, list(places)),)
     return tuple(_first(documents, quotes) for quotes in marked)
 
 

@@ -158,7 +158,19 @@ class Engine:
 
         Read beside the engine's thread: one number may be a moment older than another.
         """
-        return self._measure()
+        return Load(
+            running=len(self._scheduler.running),
+            waiting=len(self._scheduler.waiting),
+            free_slots=self._cache.free_slots,
+            free_pages=self._cache.free_pages,
+            cached_pages=self._cache.tree.num_pages,
+            snapshots=self._cache.tree.num_snapshots,
+            evicted_pages=self._cache.tree.evicted_pages,
+            evicted_snapshots=self._cache.tree.evicted_snapshots,
+            gave_way=self._scheduler.gave_way,
+            state_bytes=self._state_bytes,
+            counts=replace(self._cache.counts),
+        )
 
     @property
     def weights_version(self) -> int:
@@ -470,21 +482,6 @@ class Engine:
             with self._lock:
                 self._inside.clear()
         self._deliver([(client, client.answer.end(reason, now, error)) for client in clients])
-
-    def _measure(self) -> Load:
-        return Load(
-            running=len(self._scheduler.running),
-            waiting=len(self._scheduler.waiting),
-            free_slots=self._cache.free_slots,
-            free_pages=self._cache.free_pages,
-            cached_pages=self._cache.tree.num_pages,
-            snapshots=self._cache.tree.num_snapshots,
-            evicted_pages=self._cache.tree.evicted_pages,
-            evicted_snapshots=self._cache.tree.evicted_snapshots,
-            gave_way=self._scheduler.gave_way,
-            state_bytes=self._state_bytes,
-            counts=replace(self._cache.counts),
-        )
 
 
 def _resolve(done: Future[T], run: Callable[[], T]) -> None:

@@ -120,7 +120,7 @@ def _ends(engine: Engine, num_tokens: int) -> list[int]:
 
 def _last(engine: Engine, state: SavedState) -> SavedState:
     """Without the snapshots before the last one, and what is behind it."""
-    if not engine.model_config.count("M"):
+    if not engine.model_config.recurrent:
         return state
     if not state.snapshots:
         raise ConfigError("the engine kept no snapshot of the documents; give it more memory")

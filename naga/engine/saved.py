@@ -5,12 +5,12 @@ numerics. `check_state` says whether a state has the form that an identity deman
 are those the model would compute is for checksums to prove (state_folder.py). Holds CPU tensors.
 
 T tokens, L layers of a kind, V KV heads, d head dim, H heads, P head dim, N state dim, W taps,
-C channels under the convolution.
+C channels under the convolution, I channels of Mamba-1.
 """
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -35,10 +35,10 @@ class StateError(ConfigError):
 class SavedSnapshot:
     position: int
     """Tokens behind it."""
-    ssm: Tensor
-    """(L, H, P, N) float32."""
-    conv: Tensor
-    """(L, W-1, C) in compute dtype."""
+    states: Mapping[str, Tensor]
+    """What lies in a slot (`StatePool.by_slot`), of the kinds of layer that there are: ssm
+    (L, H, P, N) float32 and conv (L, W-1, C) in compute dtype, mamba1.ssm (L, I, N) and mamba1.conv
+    (L, W-1, I) likewise."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,18 +115,29 @@ def forms(identity: Identity, num_tokens: int, num_snapshots: int) -> Iterator[F
     """Every tensor of a state but its tokens, in the order in which named_tensors gives them."""
     config = identity.config
     if attention := config.attention:
-        heads = (config.count("*"), num_tokens, attention.num_kv_heads)
+        heads = (config.num_attention, num_tokens, attention.num_kv_heads)
         for name in ("keys", "values"):
             yield Form(name=name, dtype=identity.kv_dtype, shape=(*heads, attention.head_dim))
             if identity.kv_dtype is torch.int8:
                 yield Form(name=f"{name}.scales", dtype=torch.float32, shape=heads)
+    for index in range(num_snapshots):
+        for name, (dtype, shape) in _slot_forms(config, identity.dtype).items():
+            yield Form(name=f"{index}.{name}", dtype=dtype, shape=shape)
+
+
+def _slot_forms(config: ModelConfig, dtype: torch.dtype) -> dict[str, tuple[torch.dtype, Shape]]:
+    """What a slot holds, in the order and by the names of StatePool.by_slot."""
+    found: dict[str, tuple[torch.dtype, Shape]] = {}
     if mamba := config.mamba:
-        layers = config.count("M")
+        layers = config.num_mamba2
         ssm = (layers, mamba.num_heads, mamba.head_dim, mamba.state_dim)
-        conv = (layers, mamba.conv_width - 1, mamba.conv_dim)
-        for index in range(num_snapshots):
-            yield Form(name=f"{index}.ssm", dtype=torch.float32, shape=ssm)
-            yield Form(name=f"{index}.conv", dtype=identity.dtype, shape=conv)
+        found["ssm"] = (torch.float32, ssm)
+        found["conv"] = (dtype, (layers, mamba.conv_width - 1, mamba.conv_dim))
+    if mamba1 := config.mamba1:
+        layers = config.count("S")
+        found["mamba1.ssm"] = (torch.float32, (layers, mamba1.inner_dim, mamba1.state_dim))
+        found["mamba1.conv"] = (dtype, (layers, mamba1.conv_width - 1, mamba1.inner_dim))
+    return found
 
 
 def named_tensors(state: SavedState) -> Iterator[tuple[str, Tensor]]:
@@ -138,8 +149,8 @@ def named_tensors(state: SavedState) -> Iterator[tuple[str, Tensor]]:
         if scales is not None and scales.numel():
             yield f"{name}.scales", scales
     for index, snapshot in enumerate(state.snapshots):
-        yield f"{index}.ssm", snapshot.ssm
-        yield f"{index}.conv", snapshot.conv
+        for name, tensor in snapshot.states.items():
+            yield f"{index}.{name}", tensor
 
 
 def check_state(identity: Identity, state: SavedState) -> None:
@@ -162,7 +173,7 @@ def check_positions(config: ModelConfig, num_tokens: int, positions: tuple[int, 
     """StateError unless so many tokens, and snapshots behind these, can be of this model."""
     if not 1 <= num_tokens <= config.max_positions:
         raise StateError(f"{num_tokens} tokens; this model's are 1 to {config.max_positions}")
-    if positions and not config.count("M"):
+    if positions and not config.recurrent:
         raise StateError("there are snapshots, but this model has no recurrent layers")
     ascending = all(before < after for before, after in pairwise((0, *positions)))
     if not ascending or (positions and positions[-1] > num_tokens):

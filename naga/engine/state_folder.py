@@ -299,7 +299,7 @@ def _assemble(identity: Identity, manifest: Manifest, tensors: Mapping[str, Tens
     # Of a model without attention.
     nothing = torch.empty((0, manifest.num_tokens, 0, 0), dtype=identity.kv_dtype)
     snapshots = (
-        SavedSnapshot(position=position, ssm=tensors[f"{index}.ssm"], conv=tensors[f"{index}.conv"])
+        SavedSnapshot(position=position, states=_of_snapshot(tensors, index))
         for index, position in enumerate(manifest.positions)
     )
     return SavedState(
@@ -310,6 +310,15 @@ def _assemble(identity: Identity, manifest: Manifest, tensors: Mapping[str, Tens
         value_scales=tensors.get("values.scales"),
         snapshots=tuple(snapshots),
     )
+
+
+def _of_snapshot(tensors: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
+    prefix = f"{index}."
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _check_room(path: Path, needed: int) -> None:

@@ -44,8 +44,9 @@ def export_state(
         snapshots=tuple(
             SavedSnapshot(
                 position=position,
-                ssm=pool.ssm[:, slot].clone().cpu(),
-                conv=pool.conv[:, slot].clone().cpu(),
+                states={
+                    name: memory[:, slot].clone().cpu() for name, memory in pool.by_slot.items()
+                },
             )
             for position, slot in known.snapshots
         ),
@@ -73,8 +74,8 @@ def install_state(cache: Cache, pool: StatePool, state: SavedState, tenant: str)
         slots = dict(places.snapshots)
         for snapshot in state.snapshots:
             if snapshot.position in slots:
-                pool.ssm[:, slots[snapshot.position]] = snapshot.ssm.to(pool.ssm.device)
-                pool.conv[:, slots[snapshot.position]] = snapshot.conv.to(pool.conv.device)
+                for name, memory in pool.by_slot.items():
+                    memory[:, slots[snapshot.position]] = snapshot.states[name].to(memory.device)
         return places.known
 
 

@@ -43,7 +43,7 @@ class Sample:
     """One question, what was answered and how it was judged."""
 
     task: str
-    level: Level
+    level: Level | None
     language: Language
     question: str
     expected: str
@@ -58,7 +58,7 @@ class Sample:
 @dataclass(frozen=True, kw_only=True)
 class TaskReport:
     task: str
-    level: Level
+    level: Level | None
     samples: tuple[Sample, ...]
 
     @property

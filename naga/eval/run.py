@@ -14,7 +14,7 @@ from naga.engine.chat import chat_request, complete_all
 from naga.engine.engine import Engine
 from naga.engine.request import SamplingParams
 from naga.eval.report import Report, Sample, TaskReport
-from naga.tasks import Example, Level, Mix, Split, Task, make_examples
+from naga.tasks import Example, Generator, Level, Mix, Split, make_examples
 
 STREAM_PER_PROBLEM = 50
 
@@ -67,7 +67,7 @@ def engine_answerer(
 
 def evaluate(
     answer: Answerer,
-    tasks: Sequence[Task],
+    tasks: Sequence[Generator],
     *,
     model: str,
     levels: Sequence[Level],
@@ -93,7 +93,7 @@ def evaluate(
 
 
 def evaluate_task(
-    answer: Answerer, task: Task, *, mix: Mix, count: int, seed: int, split: Split
+    answer: Answerer, task: Generator, *, mix: Mix, count: int, seed: int, split: Split
 ) -> TaskReport:
     """`count` different problems of one task at the one level of `mix`."""
     if not task.scored:
@@ -111,7 +111,7 @@ def evaluate_task(
     return TaskReport(task=task.name, level=level, samples=samples)
 
 
-def _distinct(task: Task, mix: Mix, split: Split, seed: int, count: int) -> Iterator[Example]:
+def _distinct(task: Generator, mix: Mix, split: Split, seed: int, count: int) -> Iterator[Example]:
     """The stream without examples whose problem came before."""
     seen: set[str] = set()
     most = count * STREAM_PER_PROBLEM
@@ -121,8 +121,10 @@ def _distinct(task: Task, mix: Mix, split: Split, seed: int, count: int) -> Iter
             yield example
 
 
-def _sample(task: Task, example: Example, given: Answer) -> Sample:
+def _sample(task: Generator, example: Example, given: Answer) -> Sample:
     verdict = task.grade(example, given.content)
+    if verdict.score is None:
+        raise RuntimeError(f"task {task.name!r}: an answer was not judged: {verdict.reason}")
     return Sample(
         task=task.name,
         level=example.level,

@@ -5,7 +5,7 @@ weights, the scan and the convolution; attention over a context of n tokens adds
 `attention_flops_per_context_token · n`. tests/model/test_account.py holds this to the real tensors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from naga.config.model import ModelConfig
@@ -69,8 +69,12 @@ def account(
 def _layer(letter: str, config: ModelConfig, dtype_bytes: int) -> LayerAccount:
     if letter == "M":
         return _mamba2(config, dtype_bytes)
+    if letter == "S":
+        return _mamba1(config, dtype_bytes)
     if letter == "*":
         return _attention(config)
+    if letter == "H":
+        return _parallel(config, dtype_bytes)
     return _mlp(config) if letter == "-" else _moe(config)
 
 
@@ -80,7 +84,8 @@ def _mamba2(config: ModelConfig, dtype_bytes: int) -> LayerAccount:
     products = mamba.in_proj_dim * dim + mamba.inner_dim * dim
     conv = mamba.conv_dim * mamba.conv_width
     state = mamba.inner_dim * mamba.state_dim
-    small = mamba.conv_dim + 3 * mamba.num_heads + mamba.inner_dim + dim
+    norm = 0 if mamba.norm == "none" else mamba.inner_dim
+    small = mamba.conv_dim + 3 * mamba.num_heads + norm + dim
     parameters = products + conv + small
     return LayerAccount(
         kind="M",
@@ -89,6 +94,25 @@ def _mamba2(config: ModelConfig, dtype_bytes: int) -> LayerAccount:
         # The scan decays, adds an outer product and reads: three multiply-adds per state element.
         flops_per_token=2 * (products + conv + 3 * state),
         state_bytes=4 * state + dtype_bytes * mamba.conv_dim * (mamba.conv_width - 1),
+    )
+
+
+def _mamba1(config: ModelConfig, dtype_bytes: int) -> LayerAccount:
+    mamba, dim = config.mamba1, config.hidden_dim
+    assert mamba is not None
+    inner, state = mamba.inner_dim, mamba.inner_dim * mamba.state_dim
+    products = inner * (3 * dim + mamba.select_dim + mamba.dt_rank)
+    conv = inner * mamba.conv_width
+    # Biases of the convolution and of dt, D, A_log, the layer's norm.
+    small = 3 * inner + state + dim + (mamba.select_dim if mamba.norms else 0)
+    parameters = products + conv + small
+    return LayerAccount(
+        kind="S",
+        parameters=parameters,
+        active_parameters=parameters,
+        # As Mamba-2's; the decay, one for each number of the state, counts as one multiply-add.
+        flops_per_token=2 * (products + conv + 4 * state),
+        state_bytes=4 * state + dtype_bytes * inner * (mamba.conv_width - 1),
     )
 
 
@@ -110,6 +134,20 @@ def _attention(config: ModelConfig) -> LayerAccount:
     )
 
 
+def _parallel(config: ModelConfig, dtype_bytes: int) -> LayerAccount:
+    """Both halves under one norm."""
+    mamba, attention = _mamba2(config, dtype_bytes), _attention(config)
+    parameters = mamba.parameters + attention.parameters - config.hidden_dim
+    return replace(
+        attention,
+        kind="H",
+        parameters=parameters,
+        active_parameters=parameters,
+        flops_per_token=mamba.flops_per_token + attention.flops_per_token,
+        state_bytes=mamba.state_bytes,
+    )
+
+
 def _mlp(config: ModelConfig) -> LayerAccount:
     mlp, dim = config.mlp, config.hidden_dim
     assert mlp is not None
@@ -127,14 +165,16 @@ def _moe(config: ModelConfig) -> LayerAccount:
     moe, dim = config.moe, config.hidden_dim
     assert moe is not None
     matrices = (GATED[moe.activation] + 1) * dim
+    routed = (GATED[moe.activation] + 1) * (moe.latent_dim or dim)
+    latent = 2 * dim * (moe.latent_dim or 0)
     router = moe.num_experts * dim
     bias = moe.num_experts if moe.router == "sigmoid" else 0
     shared = matrices * (moe.shared_dim or 0)
-    visited = matrices * moe.expert_dim * moe.top_k
-    always = router + bias + shared + dim
+    visited = routed * moe.expert_dim * moe.top_k
+    always = router + bias + shared + latent + dim
     return LayerAccount(
         kind="E",
-        parameters=always + matrices * moe.expert_dim * moe.num_experts,
+        parameters=always + routed * moe.expert_dim * moe.num_experts,
         active_parameters=always + visited,
-        flops_per_token=2 * (router + shared + visited),
+        flops_per_token=2 * (router + shared + latent + visited),
     )

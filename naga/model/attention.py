@@ -1,6 +1,8 @@
 """Grouped-query attention mixer: projections, optional rotation, optional QK-norm, paged keys.
 
-QK-norm comes after the rotation, as in Hunyuan. T tokens, H query heads, V KV heads, d head dim.
+QK-norm comes after the rotation, as in Hunyuan, or before it, as in Qwen3.
+
+T tokens, H query heads, V KV heads, d head dim.
 """
 
 import torch
@@ -11,7 +13,7 @@ from naga.model.mlp import Matrix
 from naga.model.norm import Norm
 from naga.model.state import Batch, KeyValues
 from naga.ops.attention import attention, attention_rows, rotate
-from naga.ops.linear import linear, linear_rows
+from naga.ops.pointwise import scale
 
 
 class Attention(nn.Module):
@@ -28,14 +30,15 @@ class Attention(nn.Module):
             self.q_norm, self.k_norm = (Norm(config.head_dim, eps) for _ in range(2))
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        projected = [linear(x, m.weight) for m in (self.q_proj, self.k_proj, self.v_proj)]
+        projected = [matrix(x) for matrix in (self.q_proj, self.k_proj, self.v_proj)]
         q, k, v = self._heads(projected, batch.positions)
         mixed = attention(q, k, v, batch.lengths, self._config.softmax_scale)
-        return linear(mixed.flatten(1), self.o_proj.weight)
+        mixed = self.o_proj(mixed.flatten(1))
+        return mixed
 
     def step(self, x: Tensor, batch: Batch, pages: KeyValues) -> Tensor:
         """x (padded T, D); `pages` are read and extended in place."""
-        projected = [linear_rows(x, m.weight) for m in (self.q_proj, self.k_proj, self.v_proj)]
+        projected = [matrix(x) for matrix in (self.q_proj, self.k_proj, self.v_proj)]
         # Rotation and norms see padded rows too, so that their vector tails fall on padding.
         missing = x.shape[0] - batch.positions.shape[0]
         positions = torch.cat([batch.positions, batch.positions.new_zeros(missing)])
@@ -50,12 +53,25 @@ class Attention(nn.Module):
             queries = pages.meet(q[rows])
             mixed[rows] = attention_rows(queries, keys, values, start, self._config.softmax_scale)
             first += length
-        return linear_rows(mixed.to(x.dtype).flatten(1), self.o_proj.weight)
+        mixed = self.o_proj(mixed.to(x.dtype).flatten(1))
+        return mixed
 
     def _heads(self, projected: list[Tensor], positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = (t.unflatten(-1, (-1, self._config.head_dim)) for t in projected)
-        if rope := self._config.rope:
-            q, k = (rotate(t, positions, rope.theta, rope.ntk_alpha) for t in (q, k))
-        if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
+        scaled = map(scale, projected, self._config.projection_multipliers)
+        q, k, v = (t.unflatten(-1, (-1, self._config.head_dim)) for t in scaled)
+        if self._config.qk_norm_place == "before_rotation":
+            q, k = self._normed(q, k)
+            return self._rotated(q, positions), self._rotated(k, positions), v
+        q, k = self._normed(self._rotated(q, positions), self._rotated(k, positions))
         return q, k, v
+
+    def _rotated(self, x: Tensor, positions: Tensor) -> Tensor:
+        rope, dim = self._config.rope, self._config.rotary_dim
+        if rope is None:
+            return x
+        return rotate(x, positions, rope.theta, rope.ntk_alpha, dim, rope.scales(dim))
+
+    def _normed(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        if self.q_norm is None or self.k_norm is None:
+            return q, k
+        return self.q_norm(q), self.k_norm(k)

@@ -3,14 +3,16 @@
 | tensor                                 | value                                                  |
 |----------------------------------------|--------------------------------------------------------|
 | embed, head, *_proj, up, router.weight | normal, std = init_std                                 |
-| out_proj, o_proj, down                 | normal, std = init_std / sqrt(number of layers)        |
-| A_log                                  | log of uniform [1, 16]                                 |
+| out_proj, o_proj, leave_proj, down     | normal, std = init_std / sqrt(number of layers)        |
+| A_log (H,) of Mamba-2                  | log of uniform [1, 16]                                 |
+| A_log (I, N) of Mamba-1                | log of 1, 2, …, N in every channel                     |
+| dt_proj                                | uniform ± 1/sqrt(R)                                    |
 | dt_bias                                | inverse softplus of log-uniform [1e-3, 1e-1]           |
 | D, norm weights                        | 1                                                      |
 | conv.weight                            | uniform ± 1/sqrt(W)                                    |
 | conv.bias, router.bias                 | 0                                                      |
 
-A and dt follow mamba_ssm's Mamba2; the depth scaling of residual branches is GPT-2's.
+A and dt follow mamba_ssm's Mamba2 and Mamba; the depth scaling of residual branches is GPT-2's.
 """
 
 import math
@@ -43,15 +45,17 @@ def initial_value(
         return torch.zeros(shape)
     if leaf == "D" or leaf.endswith("norm"):
         return torch.ones(shape)
+    if leaf == "A_log" and len(shape) == 2:
+        return torch.arange(1.0, shape[1] + 1).log().expand(shape)
     if leaf == "A_log":
         return uniform(1, 16).log()
     if leaf == "dt_bias":
         dt = uniform(math.log(1e-3), math.log(1e-1)).exp()
         return dt + torch.log(-torch.expm1(-dt))
-    if leaf == "conv":
+    if leaf in ("conv", "dt_proj"):
         bound = 1 / math.sqrt(shape[-1])
         return uniform(-bound, bound)
     std = config.init_std
-    if leaf in ("out_proj", "o_proj", "down"):
+    if leaf in ("out_proj", "o_proj", "leave_proj", "down"):
         std = std / math.sqrt(len(config.layers))
     return torch.randn(shape, generator=generator).mul_(std)

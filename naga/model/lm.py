@@ -7,7 +7,7 @@ inside layers matrices may be bfloat16, everything else is float32 in memory (`m
 T tokens, R rows, D hidden_dim, V vocabulary, E experts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,13 +34,28 @@ class TrainOutput:
     """(layers of kind E, experts) int64: tokens sent to each expert."""
 
 
+LayerCall = Callable[[Layer, Tensor, Batch], tuple[Tensor, Routing | None]]
+
+
+def call_layer(layer: Layer, x: Tensor, batch: Batch) -> tuple[Tensor, Routing | None]:
+    called: tuple[Tensor, Routing | None] = layer(x, batch)
+    return called
+
+
+class Table(nn.Embedding):
+    """A row for each token; like Matrix, it is called."""
+
+    def reset_parameters(self) -> None:
+        """Nothing: see model/init.py."""
+
+
 class HybridLM(nn.Module):
     """Parameters are allocated, not initialised: see model/init.py and checkpoint/load.py."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed = Matrix(config.vocab_size, config.hidden_dim)
+        self.embed = Table(config.vocab_size, config.hidden_dim)
         self.layers = nn.ModuleList(Layer(config, index) for index in range(len(config.layers)))
         self.norm = Norm(config.hidden_dim, config.norm_eps)
         if not config.tie_embeddings:
@@ -48,10 +63,17 @@ class HybridLM(nn.Module):
 
     def forward(self, tokens: Tensor, batch: Batch, dtype: torch.dtype) -> TrainOutput:
         """Training form over tokens (T,) int64, computing in `dtype`."""
-        x = self._embed(tokens).to(dtype)
+        return self.run(self._embed(tokens).to(dtype), batch)
+
+    def run(self, x: Tensor, batch: Batch, call: LayerCall = call_layer) -> TrainOutput:
+        """Training form over embeddings x (T, D), times their multiplier, in compute dtype.
+
+        `call` calls a layer; another one can look at what it gives, or compute it again (hf).
+        """
         routings = []
         for layer in self.layers:
-            x, routing = layer(x, batch)
+            assert isinstance(layer, Layer)
+            x, routing = call(layer, x, batch)
             if routing is not None:
                 routings.append(routing)
         return TrainOutput(
@@ -84,7 +106,7 @@ class HybridLM(nn.Module):
         The product is float32 too, bfloat16 logits being too coarse; the head is rounded to
         hidden's dtype first, as a checkpoint in that dtype holds it.
         """
-        scaled = hidden.float() / self.config.logits_divisor
+        scaled = hidden.float() * self.config.logits_multiplier / self.config.logits_divisor
         return linear(scaled, self.head_weight.to(hidden.dtype))
 
     @torch.no_grad()
@@ -93,7 +115,8 @@ class HybridLM(nn.Module):
 
         The head's values are taken as they are: a loader has rounded them (`value_dtype`).
         """
-        scaled = pad_rows(hidden.float() / self.config.logits_divisor)
+        factor, divisor = self.config.logits_multiplier, self.config.logits_divisor
+        scaled = pad_rows(hidden.float() * factor / divisor)
         return linear_rows(scaled, self.head_weight)[: hidden.shape[0]]
 
     def sample(self, logits: Tensor, draws: Sequence[Draw]) -> list[Sample | None]:
@@ -122,7 +145,8 @@ class HybridLM(nn.Module):
         return self.embed.weight if self.config.tie_embeddings else self.head.weight
 
     def _embed(self, tokens: Tensor) -> Tensor:
-        return F.embedding(tokens, self.embed.weight) * self.config.embedding_multiplier
+        embedded: Tensor = self.embed(tokens) * self.config.embedding_multiplier
+        return embedded
 
 
 def value_dtype(name: str, dtype: torch.dtype) -> torch.dtype:

@@ -1,5 +1,8 @@
 """Mamba-2 mixer (arXiv 2405.21060): in_proj -> [z | xBC | dt], conv, scan, gated norm, out_proj.
 
+The parts of in_proj's output may have factors; norm and gate come in either order, or the gate
+alone (MambaConfig.norm).
+
 T tokens, H heads, P head dim, G groups, N state dim, W conv taps; inner = H·P.
 """
 
@@ -10,10 +13,22 @@ from naga.config.model import MambaConfig
 from naga.model.mlp import Matrix
 from naga.model.state import Batch
 from naga.ops.conv1d import carried_rows, conv1d, conv1d_rows, tap_rows
-from naga.ops.linear import linear, linear_rows
-from naga.ops.norm import gated_rms_norm, gated_rms_norm_rows
-from naga.ops.pointwise import softplus, softplus_rows
+from naga.ops.norm import (
+    gated,
+    gated_rms_norm,
+    gated_rms_norm_rows,
+    gated_rows,
+    norm_gated,
+    norm_gated_rows,
+)
+from naga.ops.pointwise import scale_parts, softplus, softplus_rows
 from naga.ops.ssd import ssd_chunked, ssd_rows
+
+# MambaConfig.norm -> training form, row form.
+NORMS = {
+    "gate_first": (gated_rms_norm, gated_rms_norm_rows),
+    "norm_first": (norm_gated, norm_gated_rows),
+}
 
 
 class Conv(nn.Module):
@@ -41,24 +56,23 @@ class Mamba2(nn.Module):
         self.dt_bias = nn.Parameter(torch.empty(config.num_heads))
         self.A_log = nn.Parameter(torch.empty(config.num_heads))
         self.D = nn.Parameter(torch.empty(config.num_heads))
-        self.norm = GatedNorm(config.inner_dim)
+        self.norm = None if config.norm == "none" else GatedNorm(config.inner_dim)
         self.out_proj = Matrix(model_dim, config.inner_dim)
 
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
-        z, xBC, dt = self._split(linear(x, self.in_proj.weight))
+        z, xBC, dt = self._split(self.in_proj(x))
         xBC = conv1d(xBC, self.conv.weight, self.conv.bias, batch.segments)
         scan_in, B, C = self._parts(xBC)
         dt = softplus(dt.float() + self.dt_bias).clamp(*self._config.dt_limit)
         A = -torch.exp(self.A_log)
         chunk = self._config.chunk_size
         y = ssd_chunked(scan_in, dt, A, B, C, self.D, batch.segments, chunk)
-        groups = self._config.num_groups
-        normed = gated_rms_norm(y.flatten(1), z, self.norm.weight, self._eps, groups)
-        return linear(normed, self.out_proj.weight)
+        mixed: Tensor = self.out_proj(self._gate(y.flatten(1), z, rows=False))
+        return mixed
 
     def step(self, x: Tensor, batch: Batch, ssm: Tensor, conv: Tensor) -> Tensor:
         """x (padded T, D); ssm (slots, H, P, N), conv (slots, W-1, channels) move on in place."""
-        z, xBC, dt = self._split(linear_rows(x, self.in_proj.weight))
+        z, xBC, dt = self._split(self.in_proj(x))
         before, states = conv[batch.source_index], ssm[batch.source_index]
         if fresh := [row for row, start in enumerate(batch.starts) if start == 0]:
             # Overwritten, not multiplied: a fresh slot may hold anything, NaN included.
@@ -70,9 +84,14 @@ class Mamba2(nn.Module):
         A = -torch.exp(self.A_log)
         y = ssd_rows(scan_in, dt, A, B, C, self.D, batch.lengths, states)
         ssm[batch.slot_index] = states
-        groups = self._config.num_groups
-        normed = gated_rms_norm_rows(y.flatten(1), z, self.norm.weight, self._eps, groups)
-        return linear_rows(normed, self.out_proj.weight)
+        mixed: Tensor = self.out_proj(self._gate(y.flatten(1), z, rows=True))
+        return mixed
+
+    def _gate(self, y: Tensor, z: Tensor, *, rows: bool) -> Tensor:
+        config = self._config
+        if self.norm is None:
+            return (gated_rows if rows else gated)(y, z)
+        return NORMS[config.norm][rows](y, z, self.norm.weight, self._eps, config.num_groups)
 
     def _convolve(self, xBC: Tensor, before: Tensor, batch: Batch) -> Tensor:
         taps = tap_rows(batch.lengths, self._config.conv_width).to(xBC.device)
@@ -85,7 +104,8 @@ class Mamba2(nn.Module):
 
     def _split(self, projected: Tensor) -> list[Tensor]:
         config = self._config
-        return list(projected.split([config.inner_dim, config.conv_dim, config.num_heads], dim=-1))
+        scaled = scale_parts(projected, config.parts, config.projection_multipliers)
+        return list(scaled.split([config.inner_dim, config.conv_dim, config.num_heads], dim=-1))
 
     def _parts(self, xBC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (T, H, P), B (T, G, N), C (T, G, N)."""

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from naga.config.base import ConfigError
-from naga.config.model import ModelConfig
+from naga.config.model import AttentionConfig, MambaConfig, ModelConfig, MoeConfig
 from naga.config.quantisation import Quantisation, Weights
 from naga.model.lm import HybridLM, is_matrix, is_table
 from naga.model.state import Batch, StatePool
@@ -33,6 +33,8 @@ except ImportError as error:
     ) from None
 
 WORD = 2**64
+# Of Mamba-1: small, and every decay of a state is made with them.
+SELECTING = ("x_proj.weight", "dt_proj.weight")
 # Rows that are packed by one thread at a time; of whole panels, which are 32.
 PIECE_ROWS = 512
 
@@ -149,7 +151,8 @@ class NativeModel:
         """Of the pool that came last, looked at once."""
         if self._bound is None or self._bound[0] is not pool:
             scales = (pool.key_scales, pool.value_scales)
-            states = self._plan.bind(pool.ssm, pool.conv, pool.keys, pool.values, *scales)
+            mamba1 = (pool.mamba1_ssm, pool.mamba1_conv)
+            states = self._plan.bind(pool.ssm, pool.conv, pool.keys, pool.values, *scales, *mamba1)
             self._bound = (pool, states)
         return self._bound[1]
 
@@ -216,8 +219,8 @@ def product_peak(element: str, isa: str, threads: int) -> float:
 
 
 def format_of(name: str, quantisation: Quantisation) -> Weights:
-    """What the named matrix is held in: embedding and head never in less than eight bits."""
-    return "int8" if is_table(name) else quantisation.format
+    """What the named matrix is held in: some never in less than eight bits."""
+    return "int8" if is_table(name) or name.endswith(SELECTING) else quantisation.format
 
 
 def packed_shape(name: str, shape: tuple[int, ...], quantisation: Quantisation) -> tuple[int, ...]:
@@ -275,9 +278,12 @@ def _plan_config(config: ModelConfig, quantisation: Quantisation | None) -> "_cp
     return plan
 
 
-def _fields(config: ModelConfig) -> Mapping[str, str | int | float | bool]:
+_Field = str | int | float | bool | tuple[float, ...]
+
+
+def _fields(config: ModelConfig) -> Mapping[str, _Field]:
     """PlanConfig's fields; what a model lacks stays zero."""
-    fields: dict[str, str | int | float | bool] = {
+    fields: dict[str, _Field] = {
         "layers": config.layers,
         "vocab_size": config.vocab_size,
         "hidden_dim": config.hidden_dim,
@@ -286,39 +292,77 @@ def _fields(config: ModelConfig) -> Mapping[str, str | int | float | bool]:
         "embedding_multiplier": config.embedding_multiplier,
         "residual_multiplier": config.residual_multiplier,
         "logits_divisor": config.logits_divisor,
+        "logits_multiplier": config.logits_multiplier,
     }
     if mamba := config.mamba:
+        fields |= _mamba_fields(mamba)
+    if mamba1 := config.mamba1:
         fields |= {
-            "mamba_heads": mamba.num_heads,
-            "mamba_head_dim": mamba.head_dim,
-            "state_dim": mamba.state_dim,
-            "groups": mamba.num_groups,
-            "conv_width": mamba.conv_width,
-            "dt_low": mamba.dt_limit[0],
-            "dt_high": mamba.dt_limit[1],
+            "mamba1_dim": mamba1.inner_dim,
+            "mamba1_state_dim": mamba1.state_dim,
+            "mamba1_conv_width": mamba1.conv_width,
+            "dt_rank": mamba1.dt_rank,
+            "mamba1_norms": mamba1.norms,
         }
     if attention := config.attention:
-        fields |= {
-            "heads": attention.num_heads,
-            "key_heads": attention.num_kv_heads,
-            "head_dim": attention.head_dim,
-            "softmax_scale": attention.softmax_scale,
-            "qk_norm": attention.qk_norm,
-        }
-        if rope := attention.rope:
-            dim = attention.head_dim
-            stretched = rope.theta * rope.ntk_alpha ** (dim / (dim - 2))
-            fields["rope_base"] = stretched if rope.ntk_alpha != 1 else rope.theta
+        fields |= _attention_fields(attention)
     if mlp := config.mlp:
         fields |= {"mlp_dim": mlp.inner_dim, "mlp_gated": mlp.activation == "swiglu"}
+        fields |= _multipliers(("gate", "down"), (mlp.gate_multiplier, mlp.down_multiplier))
+    if parallel := config.parallel:
+        factors = (parallel.ssm_multiplier, parallel.attention_multiplier)
+        fields |= _multipliers(("ssm_out", "attention_out"), factors)
     if moe := config.moe:
-        fields |= {
-            "experts": moe.num_experts,
-            "top_k": moe.top_k,
-            "expert_dim": moe.expert_dim,
-            "shared_dim": moe.shared_dim or 0,
-            "expert_gated": moe.activation == "swiglu",
-            "sigmoid_router": moe.router == "sigmoid",
-            "routed_scale": moe.routed_scale,
-        }
+        fields |= _moe_fields(moe)
     return fields
+
+
+def _mamba_fields(mamba: MambaConfig) -> dict[str, _Field]:
+    return {
+        "mamba_heads": mamba.num_heads,
+        "mamba_head_dim": mamba.head_dim,
+        "state_dim": mamba.state_dim,
+        "groups": mamba.num_groups,
+        "conv_width": mamba.conv_width,
+        "dt_low": mamba.dt_limit[0],
+        "dt_high": mamba.dt_limit[1],
+        "gate_norm": mamba.norm != "none",
+        "norm_first": mamba.norm == "norm_first",
+        **_multipliers(("z", "x", "B", "C", "dt"), mamba.projection_multipliers),
+    }
+
+
+def _attention_fields(attention: AttentionConfig) -> dict[str, _Field]:
+    fields: dict[str, _Field] = {
+        "heads": attention.num_heads,
+        "key_heads": attention.num_kv_heads,
+        "head_dim": attention.head_dim,
+        "softmax_scale": attention.softmax_scale,
+        "qk_norm": attention.qk_norm,
+        "qk_norm_first": attention.qk_norm_place == "before_rotation",
+        **_multipliers(("q", "k", "v"), attention.projection_multipliers),
+    }
+    if rope := attention.rope:
+        dim = attention.rotary_dim
+        fields["rotary_dim"], fields["rope_scales"] = dim, rope.scales(dim)
+        fields["rope_base"] = rope.base(dim)
+    return fields
+
+
+def _moe_fields(moe: MoeConfig) -> dict[str, _Field]:
+    return {
+        "experts": moe.num_experts,
+        "top_k": moe.top_k,
+        "expert_dim": moe.expert_dim,
+        "shared_dim": moe.shared_dim or 0,
+        "expert_gated": moe.activation == "swiglu",
+        "sigmoid_router": moe.router == "sigmoid",
+        "routed_scale": moe.routed_scale,
+        "weigh_all": moe.weigh == "all",
+        "latent_dim": moe.latent_dim or 0,
+    }
+
+
+def _multipliers(names: Sequence[str], factors: Sequence[float]) -> dict[str, float]:
+    pairs = zip(names, factors, strict=True)
+    return {f"{name}_multiplier": factor for name, factor in pairs}

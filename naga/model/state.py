@@ -4,10 +4,11 @@ A Batch is derived from host lists once per step; layers only read it. A pool's 
 cleared: a sequence that starts at position 0 starts from zeros whatever its slot or pages hold.
 Does not decide who gets which slot (engine/cache.py).
 
-S sequences, T tokens, L layers of a kind, W taps, H heads, P head dim, N state dim, V KV heads.
+S sequences, T tokens, L layers of a kind, W taps, H heads, P head dim, N state dim, V KV heads,
+I channels of Mamba-1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Self
@@ -46,6 +47,8 @@ class Batch:
                 firsts.append(index)
                 written.clear()
             written.add(slot)
+        if len(firsts) == 1:
+            return (self,)
         ends = [*firsts[1:], len(self.slots)]
         return tuple(self._part(slice(*span)) for span in zip(firsts, ends, strict=True))
 
@@ -156,6 +159,10 @@ class StatePool:
     """(L, pages, page_size, V) float32 where keys are int8, else None."""
     value_scales: Tensor | None
     """Like key_scales."""
+    mamba1_ssm: Tensor
+    """(L, slots, I, N) float32, of Mamba-1 layers."""
+    mamba1_conv: Tensor
+    """(L, slots, W-1, I) in compute dtype: the last inputs of their convolution."""
 
     @classmethod
     def create(
@@ -174,12 +181,17 @@ class StatePool:
         """
         conv_shape, ssm_shape, kv_shape = (0, 0, 0, 0), (0, 0, 0, 0, 0), (0, 0, page_size, 0, 0)
         if mamba := config.mamba:
-            layers = config.count("M")
+            layers = config.num_mamba2
             conv_shape = (layers, num_slots, mamba.conv_width - 1, mamba.conv_dim)
             ssm_shape = (layers, num_slots, mamba.num_heads, mamba.head_dim, mamba.state_dim)
+        mamba1_ssm, mamba1_conv = (0, 0, 0, 0), (0, 0, 0, 0)
+        if mamba1 := config.mamba1:
+            layers = config.count("S")
+            mamba1_ssm = (layers, num_slots, mamba1.inner_dim, mamba1.state_dim)
+            mamba1_conv = (layers, num_slots, mamba1.conv_width - 1, mamba1.inner_dim)
         if attention := config.attention:
             heads = (attention.num_kv_heads, attention.head_dim)
-            kv_shape = (config.count("*"), num_pages, page_size, *heads)
+            kv_shape = (config.num_attention, num_pages, page_size, *heads)
         device, dtype = runtime.device, runtime.dtype
         kv_dtype, scales = (torch.int8 if kv else dtype), None
         if kv:
@@ -191,6 +203,8 @@ class StatePool:
             values=torch.empty(kv_shape, dtype=kv_dtype, device=device),
             key_scales=scales[0] if scales else None,
             value_scales=scales[1] if scales else None,
+            mamba1_ssm=torch.empty(mamba1_ssm, dtype=torch.float32, device=device),
+            mamba1_conv=torch.empty(mamba1_conv, dtype=dtype, device=device),
         )
 
     @property
@@ -213,11 +227,24 @@ class StatePool:
             value_scales=value_scales,
         )
 
+    @property
+    def by_slot(self) -> Mapping[str, Tensor]:
+        """All memory that lies by slot, (L, slots, ...), of the kinds of layer that there are.
+
+        The names are those of snapshots that leave the engine.
+        """
+        every = {
+            "ssm": self.ssm,
+            "conv": self.conv,
+            "mamba1.ssm": self.mamba1_ssm,
+            "mamba1.conv": self.mamba1_conv,
+        }
+        return {name: memory for name, memory in every.items() if memory.shape[0]}
+
     def copy_slot(self, source: int, target: int) -> None:
         """The recurrent state of every layer; forks a sequence."""
-        if self.ssm.numel():
-            self.ssm[:, target] = self.ssm[:, source]
-            self.conv[:, target] = self.conv[:, source]
+        for memory in self.by_slot.values():
+            memory[:, target] = memory[:, source]
 
     def copy_page(self, source: int, target: int) -> None:
         """One page of keys and values of every layer."""

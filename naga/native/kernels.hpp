@@ -78,7 +78,9 @@ struct RmsNorm {
     Index y_stride;
 };
 
-// rms_norm over each group of silu(z)·y, then · weight.
+// gate_first: rms_norm over each group of silu(z)·y, then · weight. norm_first: rms_norm over each
+// group of y, then · weight · silu(z). gate_alone: silu(z)·y, the weight unused.
+enum class Gate : int { gate_first, norm_first, gate_alone };
 struct GatedNorm {
     const float* y;  // (T, D)
     Index y_stride;
@@ -89,6 +91,7 @@ struct GatedNorm {
     float eps;
     void* out;  // (T, D) E
     Index out_stride;
+    Gate order = Gate::gate_first;
 };
 
 // Causal depthwise taps with silu, of one sequence.
@@ -123,12 +126,35 @@ struct Scan {
     Index y_stride;
 };
 
-// Rotary embedding in place: (T, heads, d), positions start, start + 1, ...
+// The selective scan of one sequence (arXiv 2312.00752) and its gate: every channel has its own
+// decays. C channels here.
+struct SelectiveScan {
+    const float* x;  // (T, C) after the convolution
+    Index x_stride;
+    const float* B;  // (T, S)
+    const float* C;  // (T, S)
+    Index stride;    // of B and C
+    const void* dt;  // (T, C) E, before bias and softplus
+    Index dt_stride;
+    const void* z;  // (T, C) E
+    Index z_stride;
+    Index rows, channels, state_dim;
+    const float* dt_bias;  // (C,)
+    const float* A;        // (C, S), negative
+    const float* D;        // (C,)
+    float* state;          // (C, S): from initial to final
+    bool fresh;            // counts as zeros and is never read
+    void* y;               // (T, C) E: silu(z) times what the scan gives
+    Index y_stride;
+};
+
+// Rotary embedding in place of a head's first dims: (T, heads, d), positions start, start + 1, ...
 struct Rotation {
     void* x;  // E
     Index x_stride;
     Index rows, heads, head_dim, start;
-    const float* inverse;  // (d/2,) 1 / base^(2i/d)
+    const float* inverse;  // (r/2,) 1 / base^(2i/r)
+    Index rotary_dim;      // r, the dims that rotate; even
 };
 
 // Pages of one layer; position p lies in pages[p / page_size] at row p % page_size.
@@ -205,6 +231,9 @@ struct Kernels {
     // ssd; heads [first, last)
     void (*scan)(const Scan&, Index first, Index last);
 
+    // selective_scan; channels [first, last)
+    void (*selective_scan)(const SelectiveScan&, Index first, Index last);
+
     // attention
     void (*rotate)(const Rotation&, Index first, Index last);
     // x (heads, d) E -> int8 in groups of d, as Pages holds them; out.totals may be null
@@ -222,13 +251,16 @@ struct Kernels {
                    Index last);
     void (*relu2)(const void* x, Index x_stride, Index inner, void* y, Index y_stride, Index first,
                   Index last);
+    // x (T, columns) E times a factor, in place
+    void (*scale)(void* x, Index x_stride, Index columns, float factor, Index first, Index last);
     // row · factor, rounded to E: embeddings
     void (*embed)(const float* row, Index dim, float factor, void* y);
     void (*widen)(const void* x, Index count, float* y);
 
     // moe, one token: the k experts and their weights; naga/ops/moe
-    void (*route_softmax)(const float* logits, Index experts, Index top_k, std::int32_t* choices,
-                          float* weights);
+    // `all`: weights are of the softmax over all experts, not over the chosen ones.
+    void (*route_softmax)(const float* logits, Index experts, Index top_k, bool all,
+                          std::int32_t* choices, float* weights);
     void (*route_sigmoid)(const float* logits, const float* bias, Index experts, Index top_k,
                           float scale, float* scores, std::int32_t* choices, float* weights);
     // y (E) += scale · round(sum of weights[k] · parts[k] (+ shared)); as `experts` rounds

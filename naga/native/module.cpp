@@ -89,12 +89,17 @@ const Kernels& table_of(const std::string& isa, const std::string& dtype) {
 using Scales = std::optional<Array>;
 
 States states_of(const Plan& plan, const Array& ssm, const Array& conv, const Array& keys,
-                 const Array& values, const Scales& key_scales, const Scales& value_scales) {
+                 const Array& values, const Scales& key_scales, const Scales& value_scales,
+                 const Array& mamba1_ssm, const Array& mamba1_conv) {
     const PlanConfig& c = plan.config();
     Element element = plan.kernels().element;
     States states;
-    Index mambas = Index(std::count(c.layers.begin(), c.layers.end(), 'M'));
-    Index attentions = Index(std::count(c.layers.begin(), c.layers.end(), '*'));
+    // An H layer has the state of an M and of a *.
+    auto count = [&](char kind) {
+        return Index(std::count_if(c.layers.begin(), c.layers.end(),
+                                   [kind](char other) { return other == kind || other == 'H'; }));
+    };
+    Index mambas = count('M'), attentions = count('*');
     if (mambas) {
         states.slots = Index(ssm.ndim() == 5 ? ssm.shape(1) : 0);
         require(is_float32(ssm), "ssm", "must be float32");
@@ -104,6 +109,18 @@ States states_of(const Plan& plan, const Array& ssm, const Array& conv, const Ar
         require_shape(conv, "conv", {mambas, states.slots, c.conv_width - 1, c.conv_dim()});
         states.ssm = static_cast<float*>(ssm.data());
         states.conv = conv.data();
+    }
+    if (Index layers = Index(std::count(c.layers.begin(), c.layers.end(), 'S'))) {
+        const Index slots = Index(mamba1_ssm.ndim() == 4 ? mamba1_ssm.shape(1) : 0);
+        require(!mambas || slots == states.slots, "mamba1_ssm", "must have as many slots as ssm");
+        states.slots = slots;
+        require(is_float32(mamba1_ssm), "mamba1_ssm", "must be float32");
+        require_shape(mamba1_ssm, "mamba1_ssm", {layers, slots, c.mamba1_dim, c.mamba1_state_dim});
+        require(is_element(mamba1_conv, element), "mamba1_conv", "must have the plan's dtype");
+        require_shape(mamba1_conv, "mamba1_conv",
+                      {layers, slots, c.mamba1_conv_width - 1, c.mamba1_dim});
+        states.mamba1_ssm = static_cast<float*>(mamba1_ssm.data());
+        states.mamba1_conv = mamba1_conv.data();
     }
     if (attentions) {
         require(keys.ndim() == 5, "keys", "must have five axes");
@@ -145,12 +162,13 @@ std::vector<Sequence> sequences_of(const Plan& plan, const States& states, const
             "starts, slots, sources, pages", "must have one row for each sequence");
     std::vector<Sequence> sequences;
     Index first = 0;
+    const bool recurrent = states.ssm || states.mamba1_ssm;
     for (std::size_t i = 0; i < count; ++i) {
         Sequence q{first, lengths[i], starts[i], slots[i], sources[i], pages[i].data()};
         require(q.length >= 1 && q.start >= 0, "lengths, starts", "must be positive, not negative");
-        require(!states.ssm || (q.slot >= 0 && q.slot < states.slots), "slots",
+        require(!recurrent || (q.slot >= 0 && q.slot < states.slots), "slots",
                 "names a slot the pool lacks");
-        require(!states.ssm || (q.source >= 0 && q.source < states.slots), "sources",
+        require(!recurrent || (q.source >= 0 && q.source < states.slots), "sources",
                 "names a slot the pool lacks");
         Index used = c.heads ? (q.start + q.length - 1) / states.page_size + 1 : 0;
         require(used <= Index(pages[i].size()), "pages", "has too few pages for a sequence");
@@ -190,9 +208,11 @@ struct BoundStates {
 };
 
 BoundStates bind(const Plan& plan, const Array& ssm, const Array& conv, const Array& keys,
-          const Array& values, const Scales& key_scales, const Scales& value_scales) {
-    States states = states_of(plan, ssm, conv, keys, values, key_scales, value_scales);
-    BoundStates bound{&plan, {ssm, conv, keys, values}, states};
+          const Array& values, const Scales& key_scales, const Scales& value_scales,
+          const Array& mamba1_ssm, const Array& mamba1_conv) {
+    States states = states_of(plan, ssm, conv, keys, values, key_scales, value_scales, mamba1_ssm,
+                              mamba1_conv);
+    BoundStates bound{&plan, {ssm, conv, keys, values, mamba1_ssm, mamba1_conv}, states};
     if (key_scales) bound.arrays.insert(bound.arrays.end(), {*key_scales, *value_scales});
     for (const Array& array : bound.arrays) advise_huge(array.data(), array.nbytes());
     return bound;
@@ -499,7 +519,17 @@ NB_MODULE(_cpu, m) {
         NAGA_FIELD(softmax_scale) NAGA_FIELD(rope_base) NAGA_FIELD(qk_norm) NAGA_FIELD(mlp_dim)
         NAGA_FIELD(mlp_gated) NAGA_FIELD(experts) NAGA_FIELD(top_k) NAGA_FIELD(expert_dim)
         NAGA_FIELD(shared_dim) NAGA_FIELD(expert_gated) NAGA_FIELD(sigmoid_router)
-        NAGA_FIELD(routed_scale) NAGA_FIELD(format) NAGA_FIELD(group);
+        NAGA_FIELD(routed_scale) NAGA_FIELD(format) NAGA_FIELD(group)
+        NAGA_FIELD(rotary_dim) NAGA_FIELD(rope_scales) NAGA_FIELD(qk_norm_first)
+        NAGA_FIELD(weigh_all) NAGA_FIELD(latent_dim)
+        NAGA_FIELD(mamba1_dim) NAGA_FIELD(mamba1_state_dim) NAGA_FIELD(mamba1_conv_width)
+        NAGA_FIELD(dt_rank) NAGA_FIELD(mamba1_norms)
+        NAGA_FIELD(logits_multiplier) NAGA_FIELD(gate_norm) NAGA_FIELD(norm_first)
+        NAGA_FIELD(z_multiplier) NAGA_FIELD(x_multiplier) NAGA_FIELD(B_multiplier)
+        NAGA_FIELD(C_multiplier) NAGA_FIELD(dt_multiplier) NAGA_FIELD(q_multiplier)
+        NAGA_FIELD(k_multiplier) NAGA_FIELD(v_multiplier) NAGA_FIELD(ssm_out_multiplier)
+        NAGA_FIELD(attention_out_multiplier) NAGA_FIELD(gate_multiplier)
+        NAGA_FIELD(down_multiplier);
 #undef NAGA_FIELD
     nb::class_<BoundStates>(m, "BoundStates");
     nb::class_<Plan>(m, "Plan")
@@ -517,7 +547,7 @@ NB_MODULE(_cpu, m) {
         .def("tensors", &tensors_of)
         .def("missing", &Plan::missing)
         .def("bind", &bind, "ssm"_a, "conv"_a, "keys"_a, "values"_a, "key_scales"_a.none(),
-             "value_scales"_a.none(), nb::keep_alive<0, 1>())
+             "value_scales"_a.none(), "mamba1_ssm"_a, "mamba1_conv"_a, nb::keep_alive<0, 1>())
         .def("step", &step)
         .def("logits", &logits)
         .def("sample", &draw_tokens)

@@ -63,6 +63,13 @@ void require_group(Format format, Index group) {
         throw std::invalid_argument("group: use 32, 64 or 128, or 0 for all columns");
 }
 
+// Of a layer's state among those of its kind in a pool: H has both an M's and a *'s.
+Index number_of(const std::string& layers, std::size_t layer, char kind) {
+    return std::count_if(layers.begin(), layers.begin() + long(layer), [kind](char other) {
+        return other == kind || (other == 'H' && (kind == 'M' || kind == '*'));
+    });
+}
+
 class Buffer {
   public:
     // At least `bytes`, contents lost; the extra line lets vector loads end beyond the last row.
@@ -138,9 +145,10 @@ struct Plan::Rounded {
 
 struct Plan::Scratch {
     Rounded queries_int8, normed_int8, second_int8, shared_int8, gathered_int8, activated_int8,
-        head_int8;
+        head_int8, latent_int8, rank_int8;
+    Buffer left, right;  // H: what its halves give
     Buffer hidden, chunk, x, normed, first, second, third, conv, scanned, wide, partial, shared_up,
-        shared_in, shared_out, gathered;
+        shared_in, shared_out, gathered, latent, selected, steps;
     // Experts: rows sorted by expert, where each expert's begin, and where a choice's row lies.
     std::vector<std::int32_t> choices;
     std::vector<float> weights, logits, scores;
@@ -163,11 +171,10 @@ Plan::Plan(const PlanConfig& config, const Kernels& kernels, int threads)
     if (config.format != Format::element) require_group(config.format, group);
     Index width = config.hidden_dim;
     layers_.resize(config.layers.size());
-    std::vector<Index> numbers(128, 0);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
         Layer& layer = layers_[i];
         layer.kind = config.layers[i];
-        layer.number = numbers[std::size_t(layer.kind)]++;
+        layer.number = number_of(config.layers, i, layer.kind);
         std::string prefix = "layers." + std::to_string(i) + ".";
         add(prefix + "norm.weight", &layer.norm, {width});
         make_layer(layer, prefix + "mixer.");
@@ -186,8 +193,12 @@ Plan::Plan(const PlanConfig& config, const Kernels& kernels, int threads)
         if (slot.packed) bytes += Arena::piece(std::size_t(slot.parts()) * slot.packed->bytes());
     arena_ = Arena(bytes);
     if (config.rope_base > 0)
-        for (Index i = 0; i < config.head_dim; i += 2)
-            inverse_.push_back(1 / std::pow(config.rope_base, float(i) / float(config.head_dim)));
+        for (Index i = 0; i < config.rotary_dim; i += 2) {
+            const float exponent = float(i) / float(config.rotary_dim);
+            inverse_.push_back(1 / std::pow(config.rope_base, exponent));
+            if (!config.rope_scales.empty())
+                inverse_.back() *= config.rope_scales.at(std::size_t(i / 2));
+        }
 }
 
 void Plan::add(const std::string& name, Packed* packed, std::vector<Index> shape) {
@@ -205,10 +216,15 @@ void Plan::add(const std::string& name, std::vector<float>* vector, std::vector<
 void Plan::make_layer(Layer& layer, const std::string& prefix) {
     const PlanConfig& c = config_;
     Index width = c.hidden_dim;
-    auto matrix = [&](std::size_t i, const char* name, Index rows, Index columns) {
-        layer.matrices[i].shape(kernels_, rows, columns, c.format, c.group);
+    auto matrix_in = [&](Format format, std::size_t i, const char* name, Index rows, Index columns) {
+        layer.matrices[i].shape(kernels_, rows, columns, format, c.group);
         add(prefix + name + ".weight", &layer.matrices[i], {rows, columns});
     };
+    auto matrix = [&](std::size_t i, const char* name, Index rows, Index columns) {
+        matrix_in(c.format, i, name, rows, columns);
+    };
+    // What decays are made with, like embeddings, is never held in less than eight bits.
+    const Format eight = c.format == Format::element ? Format::element : Format::int8;
     auto vector = [&](std::size_t i, const char* name, std::vector<Index> shape) {
         add(prefix + name, &layer.vectors[i], std::move(shape));
     };
@@ -223,7 +239,24 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
             vector(2, "dt_bias", {c.mamba_heads});
             vector(3, "A_log", {c.mamba_heads});
             vector(4, "D", {c.mamba_heads});
-            vector(5, "norm.weight", {c.inner_dim()});
+            if (c.gate_norm) vector(5, "norm.weight", {c.inner_dim()});
+            return;
+        case 'S':
+            layer.vectors.resize(8);
+            matrix(0, "in_proj", 2 * c.mamba1_dim, width);
+            matrix_in(eight, 1, "x_proj", c.select_dim(), c.mamba1_dim);
+            matrix_in(eight, 2, "dt_proj", c.mamba1_dim, c.dt_rank);
+            matrix(3, "out_proj", width, c.mamba1_dim);
+            vector(0, "conv.weight", {c.mamba1_dim, c.mamba1_conv_width});
+            vector(1, "conv.bias", {c.mamba1_dim});
+            vector(2, "dt_bias", {c.mamba1_dim});
+            vector(3, "A_log", {c.mamba1_dim, c.mamba1_state_dim});
+            vector(4, "D", {c.mamba1_dim});
+            if (c.mamba1_norms) {
+                vector(5, "dt_norm.weight", {c.dt_rank});
+                vector(6, "B_norm.weight", {c.mamba1_state_dim});
+                vector(7, "C_norm.weight", {c.mamba1_state_dim});
+            }
             return;
         case '*':
             matrix(0, "q_proj", c.heads * c.head_dim, width);
@@ -239,17 +272,24 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
             matrix(0, "up", (c.mlp_gated ? 2 : 1) * c.mlp_dim, width);
             matrix(1, "down", width, c.mlp_dim);
             return;
+        case 'H':
+            return make_halves(layer, prefix);
         case 'E': {
             Index up = (c.expert_gated ? 2 : 1) * c.expert_dim;
             vector(0, "router.weight", {c.experts, width});
             if (c.sigmoid_router) vector(1, "router.bias", {c.experts});
             layer.up.resize(std::size_t(c.experts));
             layer.down.resize(std::size_t(c.experts));
-            for (Packed& expert : layer.up) expert.shape(kernels_, up, width, c.format, c.group);
+            const Index inner = c.expert_width();
+            for (Packed& expert : layer.up) expert.shape(kernels_, up, inner, c.format, c.group);
             for (Packed& expert : layer.down)
-                expert.shape(kernels_, width, c.expert_dim, c.format, c.group);
-            add(prefix + "experts.up", layer.up.data(), {c.experts, up, width});
-            add(prefix + "experts.down", layer.down.data(), {c.experts, width, c.expert_dim});
+                expert.shape(kernels_, inner, c.expert_dim, c.format, c.group);
+            add(prefix + "experts.up", layer.up.data(), {c.experts, up, inner});
+            add(prefix + "experts.down", layer.down.data(), {c.experts, inner, c.expert_dim});
+            if (c.latent_dim) {
+                matrix(2, "enter_proj", inner, width);
+                matrix(3, "leave_proj", width, inner);
+            }
             if (c.shared_dim) {
                 matrix(0, "shared.up", (c.expert_gated ? 2 : 1) * c.shared_dim, width);
                 matrix(1, "shared.down", width, c.shared_dim);
@@ -258,16 +298,31 @@ void Plan::make_layer(Layer& layer, const std::string& prefix) {
         }
     }
     throw std::invalid_argument(std::string("pattern letter ") + layer.kind +
-                                ": the native plan knows M, *, - and E");
+                                ": the native plan knows M, *, -, E, S and H");
+}
+
+void Plan::make_halves(Layer& layer, const std::string& prefix) {
+    const std::size_t place = std::size_t(&layer - layers_.data());
+    layer.halves.resize(2);
+    for (std::size_t i = 0; i < 2; ++i) {
+        Layer& half = layer.halves[i];
+        half.kind = "M*"[i];
+        half.number = number_of(config_.layers, place, half.kind);
+        make_layer(half, prefix + (i ? "attention." : "mamba."));
+    }
 }
 
 // f(packed) for every packed matrix.
 template <class F> void Plan::each_packed(F f) const {
     f(head_);
     f(embed_);
-    for (const Layer& layer : layers_)
-        for (const auto* group : {&layer.matrices, &layer.up, &layer.down})
-            for (const Packed& packed : *group) f(packed);
+    for (const Layer& layer : layers_) each_packed(layer, f);
+}
+
+template <class F> void Plan::each_packed(const Layer& layer, F f) {
+    for (const auto* group : {&layer.matrices, &layer.up, &layer.down})
+        for (const Packed& packed : *group) f(packed);
+    for (const Layer& half : layer.halves) each_packed(half, f);
 }
 
 std::size_t Plan::weight_bytes() const {
@@ -415,25 +470,33 @@ void Plan::grow(Index rows) {
     elements(s.normed, c.hidden_dim, rows);
     Index attention = (c.heads + 2 * c.key_heads) * c.head_dim;
     Index mlp = 2 * c.mlp_dim;
-    elements(s.first, std::max({c.in_proj_dim(), attention, mlp}), rows);
-    elements(s.second, std::max({c.inner_dim(), c.heads * c.head_dim, c.mlp_dim}), rows);
+    elements(s.first, std::max({c.in_proj_dim(), attention, mlp, 2 * c.mamba1_dim}), rows);
+    const Index second = std::max({c.inner_dim(), c.heads * c.head_dim, c.mlp_dim, c.mamba1_dim});
+    elements(s.second, second, rows);
+    elements(s.selected, c.select_dim(), rows);
+    elements(s.steps, c.mamba1_dim, rows);
+    reserve_rounded(s.rank_int8, c.dt_rank, rows);
     s.queries_int8.reserve(rows * c.heads, c.head_dim);
     reserve_rounded(s.normed_int8, c.hidden_dim, rows);
-    reserve_rounded(s.second_int8, std::max({c.inner_dim(), c.heads * c.head_dim, c.mlp_dim}),
-                    rows);
-    s.conv.reserve(std::size_t(rows * c.conv_dim()) * 4);
-    s.scanned.reserve(std::size_t(rows * c.inner_dim()) * 4);
+    reserve_rounded(s.second_int8, second, rows);
+    s.conv.reserve(std::size_t(rows * std::max(c.conv_dim(), c.mamba1_dim)) * 4);
+    s.scanned.reserve(std::size_t(rows * std::max(c.inner_dim(), 2 * c.mamba1_state_dim)) * 4);
+    if (c.layers.find('H') != std::string::npos)
+        for (Buffer* half : {&s.left, &s.right}) elements(*half, c.hidden_dim, rows);
     if (!c.experts) return;
     Index pairs = rows * c.top_k;
-    elements(s.gathered, c.hidden_dim, pairs);
-    reserve_rounded(s.gathered_int8, c.hidden_dim, pairs);
+    elements(s.gathered, c.expert_width(), pairs);
+    reserve_rounded(s.gathered_int8, c.expert_width(), pairs);
+    elements(s.latent, c.latent_dim, rows);
+    reserve_rounded(s.latent_int8, c.latent_dim, rows);
+    if (c.latent_dim) elements(s.first, c.hidden_dim, rows);
     reserve_rounded(s.activated_int8, c.expert_dim, pairs);
     reserve_rounded(s.shared_int8, c.shared_dim, rows);
     elements(s.third, 2 * c.expert_dim, pairs);
     elements(s.shared_up, std::max(2 * c.shared_dim, c.expert_dim), std::max(rows, pairs));
     elements(s.shared_in, c.shared_dim, rows);
     elements(s.shared_out, c.hidden_dim, rows);
-    elements(s.partial, c.hidden_dim, pairs);
+    elements(s.partial, c.expert_width(), pairs);
     s.wide.reserve(std::size_t(rows * c.hidden_dim) * 4);
     s.choices.resize(std::size_t(pairs));
     s.weights.resize(std::size_t(pairs));
@@ -470,8 +533,10 @@ void Plan::step(const Index* tokens, const std::vector<Sequence>& sequences, con
         for (const Layer& layer : layers_) {
             norm_rows(team, rows, layer.norm);
             team.barrier();
-            if (layer.kind == 'M') mamba(team, layer, step);
-            else if (layer.kind == '*') attention(team, layer, step);
+            if (layer.kind == 'M') mamba(team, layer, step, residual());
+            else if (layer.kind == 'S') mamba1(team, layer, step);
+            else if (layer.kind == '*') attention(team, layer, step, residual());
+            else if (layer.kind == 'H') parallel(team, layer, step);
             else if (layer.kind == '-') mlp(team, layer, step);
             else experts(team, layer, step);
             team.barrier();
@@ -491,7 +556,7 @@ void Plan::logits(const void* hidden, Index rows, float* logits) {
         round(hidden, width, width, team.begin(rows), team.end(rows), rounded);
         team.barrier();
         product(team, hidden, width, rows, head_, rounded, logits, config_.vocab_size,
-                Store::wide, 1 / config_.logits_divisor);
+                Store::wide, config_.logits_multiplier / config_.logits_divisor);
     });
 }
 
@@ -570,13 +635,55 @@ void Plan::activate(Team& team, const void* x, Index inner, bool gated, void* y,
     kernel(x, gated ? 2 * inner : inner, inner, y, inner, team.begin(rows), team.end(rows));
 }
 
-void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
+Plan::Into Plan::residual() const {
+    return {scratch_->x.get(), Store::add, config_.residual_multiplier};
+}
+
+// Both halves read the normed rows; their sum is weighted, rounded and added to the stream.
+void Plan::parallel(Team& team, const Layer& layer, const Step& step) {
+    const PlanConfig& c = config_;
+    Scratch& s = *scratch_;
+    mamba(team, layer.halves[0], step, {s.left.get(), Store::element, 1});
+    attention(team, layer.halves[1], step, {s.right.get(), Store::element, 1});
+    team.barrier();
+    const float weights[] = {c.ssm_out_multiplier, c.attention_out_multiplier};
+    const Index bytes = c.hidden_dim * kernels_.element_bytes;
+    for (Index row = team.begin(step.rows); row < team.end(step.rows); ++row) {
+        const void* parts[] = {s.left.bytes() + row * bytes, s.right.bytes() + row * bytes};
+        kernels_.add_experts(parts, weights, 2, nullptr, c.hidden_dim, c.residual_multiplier,
+                             s.x.bytes() + row * bytes);
+    }
+}
+
+// The parts of in_proj's output times their factors, if they have any.
+void Plan::scale_projected(Team& team, Index rows) {
+    const PlanConfig& c = config_;
+    const Index wide = c.groups * c.state_dim;
+    const std::pair<Index, float> parts[] = {{c.inner_dim(), c.z_multiplier},
+                                             {c.inner_dim(), c.x_multiplier},
+                                             {wide, c.B_multiplier},
+                                             {wide, c.C_multiplier},
+                                             {c.mamba_heads, c.dt_multiplier}};
+    char* projected = scratch_->first.bytes();
+    bool any = false;
+    for (const auto& [columns, factor] : parts) {
+        if (factor != 1)
+            kernels_.scale(projected, c.in_proj_dim(), columns, factor, team.begin(rows),
+                           team.end(rows));
+        any |= factor != 1;
+        projected += columns * kernels_.element_bytes;
+    }
+    if (any) team.barrier();
+}
+
+void Plan::mamba(Team& team, const Layer& layer, const Step& step, const Into& into) {
     const PlanConfig& c = config_;
     Scratch& s = *scratch_;
     const Index element = kernels_.element_bytes, width = c.in_proj_dim();
     product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0],
             s.normed_int8, s.first.get(), width);
     team.barrier();
+    scale_projected(team, step.rows);
 
     const char* projected = s.first.bytes();
     Index blocks = divide_up(c.conv_dim(), CHANNEL_BLOCK);
@@ -648,16 +755,128 @@ void Plan::mamba(Team& team, const Layer& layer, const Step& step) {
 
     GatedNorm norm{s.scanned.floats(), c.inner_dim(), projected, width,
                    layer.vectors[5].data(), c.inner_dim(), c.groups, c.norm_eps,
-                   s.second.get(), c.inner_dim()};
+                   s.second.get(), c.inner_dim(),
+                   !c.gate_norm ? Gate::gate_alone : c.norm_first ? Gate::norm_first
+                                                                  : Gate::gate_first};
     kernels_.gated_norm(norm, team.begin(step.rows), team.end(step.rows));
     round(s.second.get(), c.inner_dim(), c.inner_dim(), team.begin(step.rows),
           team.end(step.rows), s.second_int8);
     team.barrier();
     product(team, s.second.get(), c.inner_dim(), step.rows, layer.matrices[1], s.second_int8,
-            s.x.get(), c.hidden_dim, Store::add, c.residual_multiplier);
+            into.y, c.hidden_dim, into.store, into.scale);
 }
 
-void Plan::attention(Team& team, const Layer& layer, const Step& step) {
+// scratch conv (T, C) -> selected: what dt is made of, normed; scanned: B and C; steps: dt. All rows.
+void Plan::select(Team& team, const Layer& layer, Index rows) {
+    const PlanConfig& c = config_;
+    Scratch& s = *scratch_;
+    const Index element = kernels_.element_bytes, channels = c.mamba1_dim, width = c.select_dim();
+    const Index begin = team.begin(rows), end = team.end(rows);
+    for (Index row = begin; row < end; ++row)
+        kernels_.embed(s.conv.floats() + row * channels, channels, 1,
+                       s.second.bytes() + row * channels * element);
+    round(s.second.get(), channels, channels, begin, end, s.second_int8);
+    team.barrier();
+    product(team, s.second.get(), channels, rows, layer.matrices[1], s.second_int8,
+            s.selected.get(), width);
+    team.barrier();
+    const Index wide = 2 * c.mamba1_state_dim, sizes[] = {c.dt_rank, wide / 2, wide / 2};
+    char* part = s.selected.bytes();
+    for (std::size_t i = 0; i < 3 && c.mamba1_norms; part += sizes[i++] * element)
+        kernels_.rms_norm({part, width, layer.vectors[5 + i].data(), sizes[i], c.norm_eps, part,
+                           width},
+                          begin, end);
+    for (Index row = begin; row < end; ++row)
+        kernels_.widen(s.selected.bytes() + (row * width + c.dt_rank) * element, wide,
+                       s.scanned.floats() + row * wide);
+    round(s.selected.get(), width, c.dt_rank, begin, end, s.rank_int8);
+    team.barrier();
+    product(team, s.selected.get(), width, rows, layer.matrices[2], s.rank_int8, s.steps.get(),
+            channels);
+}
+
+void Plan::mamba1(Team& team, const Layer& layer, const Step& step) {
+    const PlanConfig& c = config_;
+    Scratch& s = *scratch_;
+    const Index element = kernels_.element_bytes, channels = c.mamba1_dim, width = 2 * channels;
+    product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0], s.normed_int8,
+            s.first.get(), width);
+    team.barrier();
+
+    const char* projected = s.first.bytes();  // [x | z]
+    const Index blocks = divide_up(channels, CHANNEL_BLOCK), taps = c.mamba1_conv_width - 1;
+    const Index first = team.begin(blocks) * CHANNEL_BLOCK;
+    const Index last = std::min(team.end(blocks) * CHANNEL_BLOCK, channels);
+    for (const Sequence& q : step.sequences) {
+        const Index carried = taps * channels * element;
+        char* slots = static_cast<char*>(step.states.mamba1_conv) +
+                      layer.number * step.states.slots * carried;
+        char* before = slots + q.slot * carried;
+        if (q.source != q.slot && q.start)
+            for (Index row = 0; row < taps && first < last; ++row) {
+                Index at = (row * channels + first) * element;
+                std::memcpy(before + at, slots + q.source * carried + at,
+                            std::size_t((last - first) * element));
+            }
+        Convolution conv{projected + q.first * width * element,
+                         width,
+                         q.length,
+                         channels,
+                         taps + 1,
+                         layer.vectors[0].data(),
+                         layer.vectors[1].data(),
+                         before,
+                         q.start == 0,
+                         s.conv.floats() + q.first * channels,
+                         channels};
+        kernels_.convolve(conv, first, last);
+    }
+    team.barrier();
+    select(team, layer, step.rows);
+    team.barrier();
+
+    // Each thread keeps its channels: a sequence may go on from the state of an earlier one.
+    const Index state_dim = c.mamba1_state_dim;
+    for (const Sequence& q : step.sequences) {
+        if (first >= last) break;
+        float* slots = step.states.mamba1_ssm +
+                       layer.number * step.states.slots * channels * state_dim;
+        float* state = slots + q.slot * channels * state_dim;
+        if (q.source != q.slot && q.start)
+            std::memcpy(state + first * state_dim,
+                        slots + (q.source * channels + first) * state_dim,
+                        std::size_t((last - first) * state_dim) * sizeof(float));
+        const float* B = s.scanned.floats() + q.first * 2 * state_dim;
+        SelectiveScan scan{s.conv.floats() + q.first * channels,
+                           channels,
+                           B,
+                           B + state_dim,
+                           2 * state_dim,
+                           s.steps.bytes() + q.first * channels * element,
+                           channels,
+                           projected + (q.first * width + channels) * element,
+                           width,
+                           q.length,
+                           channels,
+                           state_dim,
+                           layer.vectors[2].data(),
+                           layer.vectors[3].data(),
+                           layer.vectors[4].data(),
+                           state,
+                           q.start == 0,
+                           s.second.bytes() + q.first * channels * element,
+                           channels};
+        kernels_.selective_scan(scan, first, last);
+    }
+    team.barrier();
+    round(s.second.get(), channels, channels, team.begin(step.rows), team.end(step.rows),
+          s.second_int8);
+    if (c.format != Format::element) team.barrier();
+    product(team, s.second.get(), channels, step.rows, layer.matrices[3], s.second_int8, s.x.get(),
+            c.hidden_dim, Store::add, c.residual_multiplier);
+}
+
+void Plan::attention(Team& team, const Layer& layer, const Step& step, const Into& into) {
     const PlanConfig& c = config_;
     const States& states = step.states;
     Scratch& s = *scratch_;
@@ -665,6 +884,7 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
     const Index queries = c.heads * d, keys = c.key_heads * d, width = queries + 2 * keys;
     char* projected = s.first.bytes();
     const Index offsets[] = {0, queries, queries + keys};
+    const float factors[] = {c.q_multiplier, c.k_multiplier, c.v_multiplier};
     for (std::size_t i = 0; i < 3; ++i)
         product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[i], s.normed_int8,
                 projected + offsets[i] * element, width);
@@ -686,19 +906,27 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
     for (const Sequence& q : step.sequences) {
         char* rows = projected + q.first * width * element;
         Index begin = team.begin(q.length), end = team.end(q.length);
+        for (std::size_t part = 0; part < 3; ++part)
+            if (factors[part] != 1)
+                kernels_.scale(rows + offsets[part] * element, width, part ? keys : queries,
+                               factors[part], begin, end);
         for (Index part = 0; part < 2; ++part) {
             Index heads = part ? c.key_heads : c.heads;
             char* x = rows + offsets[part] * element;
-            if (c.rope_base > 0)
-                kernels_.rotate({x, width, q.length, heads, d, q.start, inverse_.data()}, begin,
-                                end);
-            if (c.qk_norm)
+            auto normalise = [&] {
                 for (Index row = begin; row < end; ++row) {
                     char* head = x + row * width * element;
                     kernels_.rms_norm({head, d, layer.vectors[std::size_t(part)].data(), d,
                                        c.norm_eps, head, d},
                                       0, heads);
                 }
+            };
+            if (c.qk_norm && c.qk_norm_first) normalise();
+            if (c.rope_base > 0)
+                kernels_.rotate({x, width, q.length, heads, d, q.start, inverse_.data(),
+                                 c.rotary_dim},
+                                begin, end);
+            if (c.qk_norm && !c.qk_norm_first) normalise();
         }
         for (Index row = begin; row < end; ++row) {
             Index position = q.start + row;
@@ -759,8 +987,8 @@ void Plan::attention(Team& team, const Layer& layer, const Step& step) {
     round(s.second.get(), queries, queries, team.begin(step.rows), team.end(step.rows),
           s.second_int8);
     if (c.format != Format::element) team.barrier();
-    product(team, s.second.get(), queries, step.rows, layer.matrices[3], s.second_int8, s.x.get(),
-            c.hidden_dim, Store::add, c.residual_multiplier);
+    product(team, s.second.get(), queries, step.rows, layer.matrices[3], s.second_int8, into.y,
+            c.hidden_dim, into.store, into.scale);
 }
 
 void Plan::mlp(Team& team, const Layer& layer, const Step& step) {
@@ -770,12 +998,15 @@ void Plan::mlp(Team& team, const Layer& layer, const Step& step) {
     product(team, s.normed.get(), c.hidden_dim, step.rows, layer.matrices[0], s.normed_int8,
             s.first.get(), up);
     team.barrier();
+    if (c.gate_multiplier != 1)
+        kernels_.scale(s.first.get(), up, c.mlp_dim, c.gate_multiplier, team.begin(step.rows),
+                       team.end(step.rows));
     activate(team, s.first.get(), c.mlp_dim, c.mlp_gated, s.second.get(), step.rows);
     round(s.second.get(), c.mlp_dim, c.mlp_dim, team.begin(step.rows), team.end(step.rows),
           s.second_int8);
     team.barrier();
     product(team, s.second.get(), c.mlp_dim, step.rows, layer.matrices[1], s.second_int8,
-            s.x.get(), c.hidden_dim, Store::add, c.residual_multiplier);
+            s.x.get(), c.hidden_dim, Store::add, c.residual_multiplier * c.down_multiplier);
 }
 
 // Sorts (token, choice) pairs by expert: begins, row_of each pair, token_of each row.
@@ -812,13 +1043,19 @@ void Plan::experts(Team& team, const Layer& layer, const Step& step) {
             kernels_.route_sigmoid(logits, layer.vectors[1].data(), c.experts, k, c.routed_scale,
                                    s.scores.data() + row * c.experts, choices, weights);
         else
-            kernels_.route_softmax(logits, c.experts, k, choices, weights);
+            kernels_.route_softmax(logits, c.experts, k, c.weigh_all, choices, weights);
     }
     const bool shared = c.shared_dim != 0;
     const Index shared_up = (c.expert_gated ? 2 : 1) * c.shared_dim;
     if (shared)
         product(team, s.normed.get(), width, step.rows, layer.matrices[0], s.normed_int8,
                 s.shared_up.get(), shared_up);
+    // What routed experts read: the model's own dims, or latent ones.
+    const Index inner = c.expert_width();
+    const char* entered = c.latent_dim ? s.latent.bytes() : s.normed.bytes();
+    if (c.latent_dim)
+        product(team, s.normed.get(), width, step.rows, layer.matrices[2], s.normed_int8,
+                s.latent.get(), inner);
     team.barrier();
     if (team.rank == 0) group(step);
     if (shared) {
@@ -830,10 +1067,10 @@ void Plan::experts(Team& team, const Layer& layer, const Step& step) {
 
     const Index pairs = step.rows * k;
     for (Index row = team.begin(pairs); row < team.end(pairs); ++row)
-        std::memcpy(s.gathered.bytes() + row * width * element,
-                    s.normed.bytes() + s.token_of[std::size_t(row)] * width * element,
-                    std::size_t(width * element));
-    round(s.gathered.get(), width, width, team.begin(pairs), team.end(pairs), s.gathered_int8);
+        std::memcpy(s.gathered.bytes() + row * inner * element,
+                    entered + s.token_of[std::size_t(row)] * inner * element,
+                    std::size_t(inner * element));
+    round(s.gathered.get(), inner, inner, team.begin(pairs), team.end(pairs), s.gathered_int8);
     if (shared)
         product(team, s.shared_in.get(), c.shared_dim, step.rows, layer.matrices[1],
                 s.shared_int8, s.shared_out.get(), width);
@@ -864,23 +1101,44 @@ void Plan::experts(Team& team, const Layer& layer, const Step& step) {
             offset += panels;
         }
     };
-    visit(layer.up, s.gathered.bytes(), width, s.gathered_int8, s.third.bytes(), up);
+    visit(layer.up, s.gathered.bytes(), inner, s.gathered_int8, s.third.bytes(), up);
     team.barrier();
     activate(team, s.third.get(), c.expert_dim, c.expert_gated, s.shared_up.get(), pairs);
     round(s.shared_up.get(), c.expert_dim, c.expert_dim, team.begin(pairs), team.end(pairs),
           s.activated_int8);
     team.barrier();
     visit(layer.down, s.shared_up.bytes(), c.expert_dim, s.activated_int8, s.partial.bytes(),
-          width);
+          inner);
     team.barrier();
+    auto own = [&](Index row) -> const void* {
+        return shared ? s.shared_out.bytes() + row * width * element : nullptr;
+    };
     std::vector<const void*> parts(static_cast<std::size_t>(k));
     for (Index row = begin; row < end; ++row) {
         for (Index i = 0; i < k; ++i)
             parts[std::size_t(i)] = s.partial.bytes() +
-                                    s.row_of[std::size_t(row * k + i)] * width * element;
-        const void* own = shared ? s.shared_out.bytes() + row * width * element : nullptr;
-        kernels_.add_experts(parts.data(), s.weights.data() + row * k, k, own, width,
-                             c.residual_multiplier, s.x.bytes() + row * width * element);
+                                    s.row_of[std::size_t(row * k + i)] * inner * element;
+        const float* weights = s.weights.data() + row * k;
+        if (!c.latent_dim) {
+            kernels_.add_experts(parts.data(), weights, k, own(row), width, c.residual_multiplier,
+                                 s.x.bytes() + row * width * element);
+            continue;
+        }
+        char* sum = s.latent.bytes() + row * inner * element;
+        std::memset(sum, 0, std::size_t(inner * element));
+        kernels_.add_experts(parts.data(), weights, k, nullptr, inner, 1, sum);
+    }
+    if (!c.latent_dim) return;
+    round(s.latent.get(), inner, inner, begin, end, s.latent_int8);
+    team.barrier();
+    product(team, s.latent.get(), inner, step.rows, layer.matrices[3], s.latent_int8,
+            s.first.get(), width);
+    team.barrier();
+    const float one = 1;
+    for (Index row = begin; row < end; ++row) {
+        const void* left = s.first.bytes() + row * width * element;
+        kernels_.add_experts(&left, &one, 1, own(row), width, c.residual_multiplier,
+                             s.x.bytes() + row * width * element);
     }
 }
 

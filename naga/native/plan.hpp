@@ -20,36 +20,55 @@
 namespace naga {
 
 struct PlanConfig {
-    std::string layers;  // M, *, -, E
+    std::string layers;  // M, *, -, E, S, H
     Index vocab_size = 0, hidden_dim = 0;
     float norm_eps = 1e-5f;
     bool tied = true;
     float embedding_multiplier = 1, residual_multiplier = 1, logits_divisor = 1;
+    float logits_multiplier = 1;
 
     Index mamba_heads = 0, mamba_head_dim = 0, state_dim = 0, groups = 1, conv_width = 0;
     float dt_low = 0, dt_high = 0;
+    bool gate_norm = true, norm_first = false;  // as Gate says
+    // On the parts of in_proj's output.
+    float z_multiplier = 1, x_multiplier = 1, B_multiplier = 1, C_multiplier = 1, dt_multiplier = 1;
 
     Index heads = 0, key_heads = 0, head_dim = 0;
     float softmax_scale = 0;
     float rope_base = 0;  // 0: no rotation
+    Index rotary_dim = 0;              // leading dims of a head that rotate
+    std::vector<float> rope_scales;    // of each frequency, (rotary_dim / 2,); empty: 1
     bool qk_norm = false;
+    bool qk_norm_first = false;  // before the rotation
+    float q_multiplier = 1, k_multiplier = 1, v_multiplier = 1;
+
+    float ssm_out_multiplier = 1, attention_out_multiplier = 1;  // H
 
     Index mlp_dim = 0;
     bool mlp_gated = true;
+    float gate_multiplier = 1, down_multiplier = 1;
 
     Index experts = 0, top_k = 0, expert_dim = 0, shared_dim = 0;
     bool expert_gated = true, sigmoid_router = false;
     float routed_scale = 1;
+    bool weigh_all = false;  // a softmax router's weights are of the softmax over all experts
+    Index latent_dim = 0;    // what routed experts read and write; 0: hidden_dim
 
-    // What projections and experts are held in; if quantised, embeddings and the head are int8 and
-    // routers stay float32. group: 32, 64 or 128 columns share a scale, or with int8 all of a
-    // matrix: 0.
+    // S
+    Index mamba1_dim = 0, mamba1_state_dim = 0, mamba1_conv_width = 0, dt_rank = 0;
+    bool mamba1_norms = false;
+
+    // What projections and experts are held in; if quantised, embeddings, the head and Mamba-1's
+    // x_proj and dt_proj are int8 and routers stay float32. group: 32, 64 or 128 columns share a
+    // scale, or with int8 all of a matrix: 0.
     Format format = Format::element;
     Index group = 0;
 
     Index inner_dim() const { return mamba_heads * mamba_head_dim; }
     Index conv_dim() const { return inner_dim() + 2 * groups * state_dim; }
+    Index select_dim() const { return dt_rank + 2 * mamba1_state_dim; }
     Index in_proj_dim() const { return inner_dim() + conv_dim() + mamba_heads; }
+    Index expert_width() const { return latent_dim ? latent_dim : hidden_dim; }
 };
 
 // One sequence's part of a step. The next one may go on from its state, and on its pages.
@@ -70,6 +89,8 @@ struct States {
     float* key_scales = nullptr;  // (L, pages, page_size, V) where keys and values are int8
     float* value_scales = nullptr;
     Index slots = 0, pages = 0, page_size = 1;
+    float* mamba1_ssm = nullptr;  // (L, slots, C, S)
+    void* mamba1_conv = nullptr;  // (L, slots, W-1, C) E
 };
 
 // An int8 or int4 matrix without data yet; `group` as PlanConfig has it. Throws
@@ -112,11 +133,14 @@ struct Layer {
     char kind = 0;
     Index number = 0;  // among its kind
     std::vector<float> norm;
-    // M: in_proj, out_proj. *: q, k, v, o. -: up, down. E: the shared expert's up, down.
+    // M: in_proj, out_proj. *: q, k, v, o. -: up, down. E: the shared expert's up, down; the latent
+    // space's enter, leave. S: in_proj, x_proj, dt_proj, out_proj.
     std::vector<Packed> matrices;
     // M: conv (W, C), conv bias, dt_bias, A, D, gated norm. *: q_norm, k_norm. E: router, bias.
+    // S: conv, conv bias, dt_bias, A, D; norms of dt, B, C.
     std::vector<std::vector<float>> vectors;
     std::vector<Packed> up, down;  // E: one for each expert
+    std::vector<Layer> halves;     // H: an M and a *, without norms
 };
 
 class Plan {
@@ -169,11 +193,24 @@ class Plan {
     void add(const std::string& name, std::vector<float>* vector, std::vector<Index> shape);
     void load_packed(const Slot& slot, Element type, const void* data, const float* importance);
     template <class F> void each_packed(F f) const;
+    template <class F> static void each_packed(const Layer& layer, F f);
     void make_layer(Layer& layer, const std::string& prefix);
+    void make_halves(Layer& layer, const std::string& prefix);
     void grow(Index rows);
 
-    void mamba(Team& team, const Layer& layer, const Step& step);
-    void attention(Team& team, const Layer& layer, const Step& step);
+    void mamba1(Team& team, const Layer& layer, const Step& step);
+    void select(Team& team, const Layer& layer, Index rows);
+    // What a layer's last product does with its result, rows of the model's width.
+    struct Into {
+        void* y;
+        Store store;
+        float scale;
+    };
+    Into residual() const;
+    void mamba(Team& team, const Layer& layer, const Step& step, const Into& into);
+    void attention(Team& team, const Layer& layer, const Step& step, const Into& into);
+    void parallel(Team& team, const Layer& layer, const Step& step);
+    void scale_projected(Team& team, Index rows);
     void mlp(Team& team, const Layer& layer, const Step& step);
     void experts(Team& team, const Layer& layer, const Step& step);
     void group(const Step& step);

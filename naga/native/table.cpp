@@ -8,6 +8,7 @@
 #include "../ops/norm/cpu.cpp"
 #include "../ops/conv1d/cpu.cpp"
 #include "../ops/ssd/cpu.cpp"
+#include "../ops/selective_scan/cpu.cpp"
 #include "../ops/attention/cpu.cpp"
 #include "../ops/pointwise/cpu.cpp"
 #include "../ops/moe/cpu.cpp"
@@ -27,6 +28,7 @@ template <class E> Kernels make_table(Element element) {
     fill_norm<E>(table);
     fill_conv1d<E>(table);
     fill_ssd<E>(table);
+    fill_selective_scan<E>(table);
     fill_attention<E>(table);
     fill_pointwise<E>(table);
     fill_moe<E>(table);

@@ -1,6 +1,16 @@
 """Tasks: families of questions that grade their own answers, made procedurally in zh and en."""
 
-from naga.tasks.example import LANGUAGES, LEVELS, Example, Language, Level, Split, Task, Verdict
+from naga.tasks.example import (
+    LANGUAGES,
+    LEVELS,
+    Example,
+    Generator,
+    Language,
+    Level,
+    Split,
+    Task,
+    Verdict,
+)
 from naga.tasks.mixture import (
     FAMILIES,
     SCORED,
@@ -16,6 +26,7 @@ __all__ = [
     "LEVELS",
     "SCORED",
     "Example",
+    "Generator",
     "Language",
     "Level",
     "Mix",

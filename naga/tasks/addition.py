@@ -12,9 +12,9 @@ from typing import ClassVar, final
 
 from naga.tasks.example import (
     Example,
+    Generator,
     Language,
     Level,
-    Task,
     Verdict,
     conversation,
     grade_exact,
@@ -71,7 +71,7 @@ DIFFERENCE_ZH = (
 
 
 @final
-class Addition(Task):
+class Addition(Generator):
     name: ClassVar[str] = "addition"
 
     def generate(self, random: Random, level: Level, language: Language) -> Example:

@@ -12,9 +12,9 @@ from typing import ClassVar, final
 
 from naga.tasks.example import (
     Example,
+    Generator,
     Language,
     Level,
-    Task,
     Verdict,
     conversation,
     grade_exact,
@@ -54,7 +54,7 @@ SMALLER_ZH = (
 
 
 @final
-class Comparing(Task):
+class Comparing(Generator):
     name: ClassVar[str] = "comparing"
     straight: ClassVar[bool] = True
 

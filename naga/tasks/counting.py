@@ -9,9 +9,9 @@ from typing import ClassVar, final
 
 from naga.tasks.example import (
     Example,
+    Generator,
     Language,
     Level,
-    Task,
     Verdict,
     conversation,
     grade_exact,
@@ -50,7 +50,7 @@ WORDINGS_ZH = (
 
 
 @final
-class Counting(Task):
+class Counting(Generator):
     name: ClassVar[str] = "counting"
 
     def generate(self, random: Random, level: Level, language: Language) -> Example:

@@ -1,16 +1,17 @@
-"""What every task family is made of: example with gold answer, verdict, and the base class.
+"""What every task family is made of: example with gold answer, verdict, and the base classes.
 
-A family makes examples from a random source and grades replies to them, so training data, held-out
-scores and (later) rewards share one definition. The same (random state, level, language) always
-makes the same example. The split is made on the *problem*, not on its wording, so no held-out
-problem is ever trained on in another phrasing or language. Does not mix families (mixture.py) and
-never talks to a model.
+A task grades replies to its examples, so training data, held-out scores and rewards share one
+definition; a generator also makes the examples from a random source, the same ones from the same
+(random state, level, language). The split is made on the *problem*, not on its wording, so no
+held-out problem is ever trained on in another phrasing or language. A grader reads of an example
+no more than its prompt and its answer, so a row of a file can be graded as well. Does not mix
+families (mixture.py) and never talks to a model.
 """
 
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import ClassVar, Literal, TypeVar
 
@@ -31,13 +32,15 @@ T = TypeVar("T")
 @dataclass(frozen=True, kw_only=True)
 class Example:
     family: str
-    level: Level
+    level: Level | None
+    """None where nobody has said how hard it is."""
     language: Language
     problem: str
     """The problem in one canonical form, whatever its wording; its hash decides the split."""
     messages: tuple[Message, ...]
     """Ends with the gold assistant message: worked reasoning and answer."""
     answer: str
+    """All that the grader needs beside the prompt; JSON where a text does not hold it."""
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -61,15 +64,29 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    score: float
-    parts: Mapping[str, float]
+    score: float | None
+    """From 0 to 1; None where the grader could not judge: missing is not wrong."""
+    parts: Mapping[str, float] = field(default_factory=dict)
     """What the score is made of, by name; kept so that a bad score explains itself."""
+    matched_by: str = ""
+    """Which rule saw the reply as right: exact, numeric, symbolic, tests, ..."""
+    reason: str = ""
+    """Why it is not right, or not judged; one line."""
 
 
 class Task(ABC):
-    """One family: generator, prompt, worked trace, gold answer and grader together."""
+    """One kind of question, by the grader of its replies."""
 
     name: ClassVar[str]
+
+    @abstractmethod
+    def grade(self, example: Example, reply: str) -> Verdict:
+        """Judge `reply`, the text after the thinking; it may be anything at all."""
+
+
+class Generator(Task):
+    """A family made procedurally: prompt, worked trace, gold answer and grader together."""
+
     scored: ClassVar[bool] = True
     """Has right and wrong answers, so a held-out split and a score mean something."""
     straight: ClassVar[bool] = False
@@ -77,9 +94,6 @@ class Task(ABC):
 
     @abstractmethod
     def generate(self, random: Random, level: Level, language: Language) -> Example: ...
-
-    @abstractmethod
-    def grade(self, example: Example, reply: str) -> Verdict: ...
 
 
 def conversation(question: str, reasoning: str, answer: str) -> tuple[Message, ...]:

@@ -6,7 +6,16 @@ There is no right answer, so this family is never held out and never scored.
 from random import Random
 from typing import ClassVar, final
 
-from naga.tasks.example import Example, Language, Level, Task, Verdict, bare, conversation, pick
+from naga.tasks.example import (
+    Example,
+    Generator,
+    Language,
+    Level,
+    Verdict,
+    bare,
+    conversation,
+    pick,
+)
 
 WHO_EN = (
     "I am naga-mini, a small hybrid Mamba–Transformer model. I can add and subtract, compare, "
@@ -96,7 +105,7 @@ CHINESE: tuple[tuple[str, tuple[str, ...], str], ...] = (
 
 
 @final
-class Greeting(Task):
+class Greeting(Generator):
     name: ClassVar[str] = "chat"
     scored: ClassVar[bool] = False
     straight: ClassVar[bool] = True

@@ -15,7 +15,7 @@ from naga.disk import write_atomic
 from naga.tasks.addition import Addition
 from naga.tasks.comparing import Comparing
 from naga.tasks.counting import Counting
-from naga.tasks.example import Example, Language, Level, Split, Task
+from naga.tasks.example import Example, Generator, Language, Level, Split
 from naga.tasks.greeting import Greeting
 from naga.tasks.quoting import Quoting
 from naga.tasks.sorting import Sorting
@@ -37,7 +37,7 @@ class Mix:
     """Share without a worked trace, in the families that allow it."""
 
 
-def make_tasks(names: Sequence[str], documents: Sequence[str] = ()) -> tuple[Task, ...]:
+def make_tasks(names: Sequence[str], documents: Sequence[str] = ()) -> tuple[Generator, ...]:
     """The families by name; `documents` are real texts for `quoting`. ConfigError: unknown name."""
     makers = {
         "addition": Addition,
@@ -54,7 +54,7 @@ def make_tasks(names: Sequence[str], documents: Sequence[str] = ()) -> tuple[Tas
 
 
 def make_examples(
-    tasks: Sequence[Task], *, mix: Mix, split: Split, seed: int, count: int, start: int = 0
+    tasks: Sequence[Generator], *, mix: Mix, split: Split, seed: int, count: int, start: int = 0
 ) -> Iterator[Example]:
     """Examples number start .. start + count - 1 of the stream."""
     for task in tasks:
@@ -66,7 +66,7 @@ def make_examples(
         yield _example(tasks, mix, split, Random(f"{split} {seed} {index}"))
 
 
-def _example(tasks: Sequence[Task], mix: Mix, split: Split, random: Random) -> Example:
+def _example(tasks: Sequence[Generator], mix: Mix, split: Split, random: Random) -> Example:
     task = random.choices(tasks, mix.weights)[0]
     level = random.choice(mix.levels)
     language: Language = "zh" if random.random() < mix.chinese else "en"

@@ -22,9 +22,9 @@ from naga.tasks.english import ENGLISH
 from naga.tasks.example import (
     QUOTE_MARKS,
     Example,
+    Generator,
     Language,
     Level,
-    Task,
     Verdict,
     bare,
     conversation,
@@ -79,7 +79,7 @@ class Turn:
 
 
 @final
-class Quoting(Task):
+class Quoting(Generator):
     name: ClassVar[str] = "quoting"
     straight: ClassVar[bool] = True
 

@@ -11,7 +11,16 @@ import string
 from random import Random
 from typing import ClassVar, final
 
-from naga.tasks.example import Example, Language, Level, Task, Verdict, bare, conversation, pick
+from naga.tasks.example import (
+    Example,
+    Generator,
+    Language,
+    Level,
+    Verdict,
+    bare,
+    conversation,
+    pick,
+)
 
 NUMBERS: dict[Level, tuple[int, int]] = {"easy": (3, 5), "medium": (5, 8), "hard": (8, 14)}
 DIGITS: dict[Level, tuple[int, int]] = {"easy": (1, 3), "medium": (1, 4), "hard": (2, 5)}
@@ -45,7 +54,7 @@ DESCENDING_ZH = (
 
 
 @final
-class Sorting(Task):
+class Sorting(Generator):
     name: ClassVar[str] = "sorting"
 
     def generate(self, random: Random, level: Level, language: Language) -> Example:

@@ -1,7 +1,7 @@
 """Resumable training state, written so that a kill at any instant leaves the last good one.
 
     RUN_DIR/checkpoints/step-000200/
-        model.safetensors       float32 master weights, in-memory names
+        model.safetensors       float32 master weights that training moves, in-memory names
         optimizer.safetensors   first and second moments: NAME.exp_avg, NAME.exp_avg_sq
         trainer.json            TrainerState
 
@@ -49,7 +49,7 @@ def save_checkpoint(
     try:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
-        save_file(model.state_dict(), beside / "model.safetensors")
+        save_file(_moving(model), beside / "model.safetensors")
         save_file(_moments(model, optimizer), beside / "optimizer.safetensors")
         (beside / "trainer.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
         sync_folder(beside)
@@ -91,8 +91,10 @@ def _read_state(path: Path) -> TrainerState:
 
 
 def _load_weights(path: Path, model: nn.Module) -> None:
+    moving = _moving(model)
+    frozen = {name: tensor for name, tensor in model.state_dict().items() if name not in moving}
     try:
-        model.load_state_dict(_read_tensors(path))
+        model.load_state_dict(_read_tensors(path) | frozen)
     except RuntimeError as error:
         problem = " ".join(str(error).split())
         raise ConfigError(f"{path}: does not fit the model: {problem}") from None
@@ -117,6 +119,15 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
+
+
+def _moving(model: nn.Module) -> dict[str, Tensor]:
+    """What a run changes: trained parameters, and router biases, which move by load."""
+    return {
+        name: weight.detach()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad or name.endswith("router.bias")
+    }
 
 
 def _moments(model: nn.Module, optimizer: AdamW) -> dict[str, Tensor]:

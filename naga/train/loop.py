@@ -34,6 +34,7 @@ from naga.train.checkpoint import (
     remove_incomplete,
     save_checkpoint,
 )
+from naga.train.lora import merged
 from naga.train.optim import make_optimizer
 from naga.train.progress import TrainingProgress, clock, say
 from naga.train.schedule import learning_rate
@@ -186,7 +187,7 @@ def _save(job: Job, run: Run, optimizer: AdamW, state: TrainerState) -> Path:
 def _export(job: Job, run: Run) -> Path:
     """The trained model as a checkpoint for inference."""
     final = run.path / "final"
-    tensors = job.model.state_dict()
+    tensors = merged(job.model)
     save_model(final, job.model.config, tensors, dtype=torch.bfloat16, tokenizer=job.tokenizer)
     return final
 

@@ -19,15 +19,20 @@ DECAYED = frozenset((
     "in_proj.weight", "out_proj.weight",
     "q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight",
     "up.weight", "down.weight", "router.weight", "experts.up", "experts.down",
+    "enter_proj.weight", "leave_proj.weight", "x_proj.weight", "dt_proj.weight",
 ))  # fmt: skip
 NOT_DECAYED = frozenset((
     "norm.weight", "q_norm.weight", "k_norm.weight",
     "conv.weight", "conv.bias", "mixer.A_log", "mixer.D", "mixer.dt_bias",
+    "mamba.A_log", "mamba.D", "mamba.dt_bias",
+    "dt_norm.weight", "B_norm.weight", "C_norm.weight",
 ))  # fmt: skip
 
 
 def decays(name: str) -> bool:
     """Whether weight decay applies to the parameter of this name; KeyError if nobody decided."""
+    if name.endswith((".lora_A", ".lora_B")):
+        return True
     kind = ".".join(name.split(".")[-2:])
     if kind not in DECAYED | NOT_DECAYED:
         raise KeyError(f"parameter {name}: neither in DECAYED nor in NOT_DECAYED (train/optim.py)")

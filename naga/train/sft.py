@@ -12,9 +12,11 @@ from naga.config.train import SftConfig
 from naga.data.corpus import read_conversations
 from naga.data.packing import conversation_samples
 from naga.data.tokenizer import Tokenizer
+from naga.model.lm import HybridLM
 from naga.record import open_run
 from naga.runtime import Runtime
 from naga.train.loop import FREE_KEYS, Job, train
+from naga.train.lora import adapt
 from naga.train.optim import make_trainable
 from naga.train.progress import counted
 
@@ -35,8 +37,7 @@ def sft(config: SftConfig, runtime: Runtime) -> Path:
         conversations = islice(read_conversations(config.data.paths), config.data.max_documents)
         source = counted(conversations, "conversations", console)
         samples = list(conversation_samples(tokenizer, source))
-        master = Runtime(device=runtime.device, dtype=torch.float32)
-        model = make_trainable(load_model(config.init_from, master))
+        model = _load(config, runtime)
         job = Job(
             config=config,
             runtime=runtime,
@@ -47,3 +48,11 @@ def sft(config: SftConfig, runtime: Runtime) -> Path:
             split=False,
         )
         return train(job, run, console)
+
+
+def _load(config: SftConfig, runtime: Runtime) -> HybridLM:
+    """All weights in float32; under adapters, the matrices that stay are in compute dtype."""
+    if config.lora is not None:
+        return adapt(load_model(config.init_from, runtime), config.lora, config.seed)
+    master = Runtime(device=runtime.device, dtype=torch.float32)
+    return make_trainable(load_model(config.init_from, master))

@@ -147,7 +147,7 @@ def _compute(
         _tensor(batch.targets, runtime),
         _tensor(batch.loss_mask, runtime),
         denominator=masked,
-        logits_divisor=model.config.logits_divisor,
+        logits_divisor=model.config.logits_divisor / model.config.logits_multiplier,
     )
     balance = output.balance_loss * (sum(batch.lengths) / tokens)
     # Not backward(): two threads must not add to the same .grad.

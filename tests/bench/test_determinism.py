@@ -34,7 +34,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def poison(*given: Any, **sizes: Any) -> StatePool:
         pool = create(*given, **sizes)
-        for memory in (pool.ssm, pool.conv, pool.keys, pool.values):
+        for memory in (*pool.by_slot.values(), pool.keys, pool.values):
             memory.fill_(torch.nan if memory.is_floating_point() else 77)
         return pool
 
@@ -74,7 +74,7 @@ def test_native_answers_do_not_depend_on_the_schedule(name: str, dtype: str) -> 
         # That something was asked of the cache, and of the scheduler.
         assert bench.counts.tokens > 300 and bench.counts.cached_tokens > 50
         assert bench.counts.gave_way and bench.counts.cancelled
-        assert bool(bench.counts.snapshots) == ("M" in CONFIGS[name].pattern)
+        assert bool(bench.counts.snapshots) == CONFIGS[name].recurrent
 
 
 @pytest.mark.usefixtures("poisoned")

@@ -41,6 +41,13 @@ def test_a_small_model_is_measured_whole(letter: str, layers: int) -> None:
     assert plan.layers == letter * layers
 
 
+def test_parallel_heads_are_measured_with_both_their_sections() -> None:
+    config = presets()["falcon-h1-0.5b"]
+    plan = plan_config(config, "H", "bf16")
+    assert {*plan.layers} == {"H"}
+    assert plan.mamba and plan.attention and plan.parallel and plan.mlp is None
+
+
 def test_a_large_one_only_as_far_as_caches_do_not_hold_it() -> None:
     config = presets()["granite-4.0-h-tiny"]
     plan = plan_config(config, "E", "int8")

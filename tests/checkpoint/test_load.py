@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from checkpoint import tiny
-from naga.checkpoint.load import load_model
+from naga.checkpoint.load import INDEX_FILE, load_model
 from naga.checkpoint.save import save_model
 from naga.config.base import ConfigError
 from naga.model.lm import memory_dtype
@@ -93,10 +93,34 @@ def test_a_missing_expert_is_named(saved: Path) -> None:
 
 
 def test_an_extra_tensor_is_named(saved: Path) -> None:
-    edit(saved, lambda tensors: tensors.update({"mtp.weight": torch.zeros(1), "x": torch.ones(1)}))
+    edit(saved, lambda tensors: tensors.update({"mt.weight": torch.zeros(1), "x": torch.ones(1)}))
     assert failure(saved) == (
-        f"{saved}/model.safetensors: tensor mtp.weight (and 1 more) is not of this model"
+        f"{saved}/model.safetensors: tensor mt.weight (and 1 more) is not of this model"
     )
+
+
+@pytest.mark.parametrize("kind", ["saved", "sharded"])
+def test_heads_for_more_tokens_are_left_alone_and_named(
+    kind: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = request.getfixturevalue(kind)
+    before = load_model(folder, tiny.RUNTIME).state_dict()
+    assert not caplog.records
+    extra = {
+        "mtp.layers.0.eh_proj.weight": torch.ones(3),
+        "mtp.layers.1.norm.weight": torch.ones(2),
+    }
+    if kind == "saved":
+        edit(folder, lambda tensors: tensors.update(extra))
+    else:
+        save_file(extra, folder / "mtp.safetensors")
+        index = json.loads((folder / INDEX_FILE).read_text())
+        index["weight_map"] |= dict.fromkeys(extra, "mtp.safetensors")
+        (folder / INDEX_FILE).write_text(json.dumps(index))
+    after = load_model(folder, tiny.RUNTIME).state_dict()
+    assert after.keys() == before.keys()
+    assert all(tensor.equal(before[name]) for name, tensor in after.items())
+    assert caplog.messages == [f"{folder}: 2 tensors mtp.* (multi-token prediction) are not used"]
 
 
 def test_a_wrong_shape_is_named(saved: Path) -> None:

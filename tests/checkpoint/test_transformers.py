@@ -19,6 +19,7 @@ from checkpoint import tiny
 from naga.checkpoint.load import load_model
 from naga.checkpoint.save import save_model
 from naga.config.model import AttentionConfig, ModelConfig, RopeConfig
+from naga.model.state import StatePool, place
 
 TOLERANCE = 1e-4
 GRANITE = {
@@ -92,6 +93,12 @@ EXPRESSIBLE = {name: config for name, config in tiny.EVERY.items() if name != "n
         tiny.GRANITE_MOE, attention=AttentionConfig(num_heads=4, num_kv_heads=2, head_dim=16)
     ),
     "granitemoehybrid-no-attention": tiny.BASE,
+    "llama-no-scaling": tiny.vary(
+        tiny.GRANITE_DENSE,
+        pattern="*-*-",
+        mamba=None,
+        attention=AttentionConfig(num_heads=4, num_kv_heads=2, head_dim=8, rope=RopeConfig()),
+    ),
     "granitemoehybrid-no-mamba": tiny.vary(
         tiny.GRANITE_DENSE, pattern="*-*-", mamba=None, attention=tiny.ATTENTION
     ),
@@ -152,6 +159,26 @@ def test_time_step_min_is_ignored_when_read(tmp_path: Path) -> None:
     expected = prefill(unclamped, tokens)
     torch.testing.assert_close(tiny.step_logits(ours, tokens), expected, atol=TOLERANCE, rtol=0)
     assert (prefill(clamping, tokens) - expected).abs().max() > 0.01
+
+
+def test_transformers_does_not_go_on_as_it_prefills_and_naga_does(
+    tmp_path: Path,
+) -> None:
+    """By its clamp of dt; naga's rows are the same bits in whatever pieces they come."""
+    config = NemotronHConfig(**NEMOTRON | {"time_step_min": 0.1}, hybrid_override_pattern="M-M*-")
+    theirs = theirs_random(config, 0)
+    theirs.save_pretrained(tmp_path)
+    ours = load_model(tmp_path, tiny.RUNTIME)
+    tokens = tiny.random_tokens(ours.config, 12, 0)
+    with torch.no_grad():
+        cache = theirs(tokens[None, :8], use_cache=True).past_key_values
+        for token in tokens[8:]:
+            decoded = theirs(token.view(1, 1), past_key_values=cache).logits[0, -1]
+    assert (decoded - prefill(theirs, tokens)[-1]).abs().max() > 0.01
+    pool = StatePool.create(ours.config, tiny.RUNTIME, num_slots=1, num_pages=1, page_size=16)
+    for start, piece in ((0, tokens[:8]), *((8 + i, tokens[8 + i : 9 + i]) for i in range(4))):
+        hidden = ours.step(piece, place([len(piece)], [start], [0], [[0]], "cpu"), pool)
+    assert ours.logits_rows(hidden)[-1].equal(tiny.step_logits(ours, tokens)[-1])
 
 
 def test_configs_name_their_own_ends(tmp_path: Path) -> None:

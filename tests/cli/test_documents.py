@@ -95,7 +95,7 @@ def test_people_see_answer_place_and_cache(naga: Run, state: Path) -> None:
     result = naga("ask", state, QUESTION, "--model", NAGA_MINI)
     start = LEASE.index(ANSWER)
     place = f"— contract.txt, page 页 1, characters 字符 {start}–{start + len(ANSWER)}"
-    assert result.out == f"{ANSWER}\n  “{ANSWER}” {place}\n"
+    assert result.out == f"{ANSWER}\n  {place}\n"
     assert "cached 已缓存" in result.err and "first token 首词元" in result.err
 
 

@@ -71,10 +71,18 @@ def test_quotes_are_found_in_the_document_that_has_them() -> None:
     assert (cats.document, cats.location) == (None, None)
 
 
-def test_a_bare_answer_is_a_quote_where_it_is_in_a_document() -> None:
+def test_a_bare_answer_is_a_quote_that_is_in_a_document_or_not() -> None:
     (found,) = locate_quotes((CHINESE, LEASE), "The rent is due on May 1.\n")
     assert found.document == "lease.txt" and found.location is not None
     assert (found.location.start, found.location.end) == (0, 25)
-    for answer in ("not found", "", "The rent is due on May 2."):
+    (wrong,) = locate_quotes((CHINESE, LEASE), "The rent is due on May 2.")
+    assert (wrong.text, wrong.location) == ("The rent is due on May 2.", None)
+    for answer in ("not found", "", " \n"):
         assert locate_quotes((CHINESE, LEASE), answer) == ()
     assert locate_quotes((), '"The rent is due"') == ()
+
+
+@pytest.mark.parametrize("answer", ["not found", '"Not found."', "“找不到”。"])
+def test_that_nothing_was_found_is_no_quote(answer: str) -> None:
+    told = document("a.txt", "It says “not found”, or “Not found.” and “找不到”。")
+    assert locate_quotes([told], answer) == ()

@@ -7,10 +7,12 @@ import torch
 
 from naga.config.model import (
     AttentionConfig,
+    Mamba1Config,
     MambaConfig,
     MlpConfig,
     ModelConfig,
     MoeConfig,
+    ParallelConfig,
     RopeConfig,
 )
 from naga.config.serve import EngineConfig
@@ -22,21 +24,30 @@ from naga.model.lm import HybridLM, memory_dtype, value_dtype
 from naga.runtime import Runtime, make_runtime
 
 # Odd sizes on purpose: vector tails are where rounding differs. `rotated` has RoPE, QK-norm, a
-# softmax router and an untied head, `plain` has none of these.
+# softmax router and an untied head, `plain` has none of these; `parallel` has H beside M, S
+# and *, and factors.
 CONFIGS = {
     "rotated": ModelConfig(
-        pattern="ME*EM-M*E",
+        pattern="ME*EM-S*E",
         vocab_size=300,
         hidden_dim=44,
         max_positions=400,
         tie_embeddings=False,
         init_std=0.2,
         attention=AttentionConfig(
-            num_heads=6, num_kv_heads=2, head_dim=14, rope=RopeConfig(), qk_norm=True
+            num_heads=6,
+            num_kv_heads=2,
+            head_dim=14,
+            rope=RopeConfig(rotary_dim=10),
+            qk_norm=True,
+            qk_norm_place="before_rotation",
         ),
         mamba=MambaConfig(num_heads=6, head_dim=10, state_dim=14, num_groups=2),
+        mamba1=Mamba1Config(inner_dim=54, state_dim=9, dt_rank=6, norms=True),
         mlp=MlpConfig(inner_dim=70, activation="relu2"),
-        moe=MoeConfig(num_experts=5, top_k=2, expert_dim=22, shared_dim=30),
+        moe=MoeConfig(
+            num_experts=5, top_k=2, expert_dim=22, shared_dim=30, latent_dim=26, weigh="all"
+        ),
     ),
     "plain": ModelConfig(
         pattern="M*-ME",
@@ -48,6 +59,28 @@ CONFIGS = {
         mamba=MambaConfig(num_heads=3, head_dim=7, state_dim=16, num_groups=1),
         mlp=MlpConfig(inner_dim=40),
         moe=MoeConfig(num_experts=4, top_k=3, expert_dim=9, activation="relu2", router="sigmoid"),
+    ),
+    "parallel": ModelConfig(
+        pattern="H-MS*H-",
+        vocab_size=300,
+        hidden_dim=36,
+        max_positions=400,
+        init_std=0.2,
+        logits_multiplier=0.7,
+        attention=AttentionConfig(
+            num_heads=4, num_kv_heads=2, head_dim=14, rope=RopeConfig(), key_multiplier=0.6
+        ),
+        mamba=MambaConfig(
+            num_heads=6,
+            head_dim=7,
+            state_dim=10,
+            num_groups=2,
+            norm="norm_first",
+            multipliers=(0.6, 0.7, 1.2, 0.8, 1.5),
+        ),
+        mamba1=Mamba1Config(inner_dim=39, state_dim=7, conv_width=3, dt_rank=5),
+        mlp=MlpConfig(inner_dim=46, gate_multiplier=0.7, down_multiplier=1.3),
+        parallel=ParallelConfig(ssm_multiplier=0.6, attention_multiplier=1.4),
     ),
 }
 

@@ -70,7 +70,7 @@ def facts(reply: Reply) -> tuple[object, ...]:
 
 def poison(engine: Engine) -> None:
     pool = engine._runner.pool
-    for memory in (pool.ssm, pool.conv, pool.keys, pool.values):
+    for memory in (*pool.by_slot.values(), pool.keys, pool.values):
         memory.fill_(torch.nan)
 
 

@@ -16,7 +16,7 @@ LENGTH = 150
 
 def poisoned_pool(model: HybridLM, runtime: Runtime) -> StatePool:
     pool = StatePool.create(model.config, runtime, num_slots=4, num_pages=48, page_size=PAGE)
-    for memory in (pool.ssm, pool.conv, pool.keys, pool.values):
+    for memory in (*pool.by_slot.values(), pool.keys, pool.values):
         memory.fill_(torch.nan)
     return pool
 

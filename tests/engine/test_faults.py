@@ -162,7 +162,8 @@ class Faulty:
 
     def _spoil(self, piece: Piece) -> None:
         pool = self._runner.pool
-        pool.ssm[:, piece.slot] = pool.conv[:, piece.slot] = torch.nan
+        for memory in pool.by_slot.values():
+            memory[:, piece.slot] = torch.nan
         size = pool.page_size
         for position in range(piece.start, piece.start + len(piece.tokens)):
             page = piece.pages[position // size]

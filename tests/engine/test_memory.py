@@ -165,7 +165,7 @@ def test_the_need_is_what_tensors_take(model: HybridLM, runtime: Runtime, backen
         largest = max(tensor.numel() for tensor in model.state_dict().values())
         assert need.loading == largest * (4 + runtime.dtype.itemsize)
     pool = StatePool.create(model.config, runtime, num_slots=8, num_pages=1000 // 64, page_size=64)
-    assert need.states == pool.ssm.nbytes + pool.conv.nbytes
+    assert need.states == sum(memory.nbytes for memory in pool.by_slot.values())
     assert need.kv == pool.keys.nbytes + pool.values.nbytes
 
 

@@ -72,7 +72,7 @@ def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     reseal(path, MANIFEST, changed)
 
 
-@pytest.mark.parametrize("pattern", ["M*-", "M*-M", "M-M", "*-"])
+@pytest.mark.parametrize("pattern", ["M*-", "M-M", "*-", "S-S", "SM*-S", "H-", "HM*-", "HSM*-"])
 @pytest.mark.parametrize(
     ("dtype", "kv"), [("float32", None), ("bfloat16", None), ("bfloat16", "int8")]
 )
@@ -86,8 +86,8 @@ def test_a_state_comes_back_bit_for_bit(
 
 
 def test_its_size_is_the_formula_of_the_account() -> None:
-    for kv in (None, "int8"):
-        identity = make_identity(kv=kv)
+    for pattern, kv in (("M*-M", None), ("M*-M", "int8"), ("S*-M", None), ("S-", None)):
+        identity = make_identity(pattern, kv=kv)
         for num_tokens, positions in ((5, (2, 5)), (9, (9,))):
             state = make_state(identity, num_tokens, positions)
             assert state.num_bytes == identity.state_bytes(num_tokens, len(positions))
@@ -96,7 +96,7 @@ def test_its_size_is_the_formula_of_the_account() -> None:
 def test_the_files_are_those_of_common_tools(path: Path) -> None:
     found = load_file(path / STATES)
     assert found["tokens"].tolist() == list(STATE.tokens)
-    assert torch.equal(found["1.ssm"], STATE.snapshots[1].ssm)
+    assert torch.equal(found["1.ssm"], STATE.snapshots[1].states["ssm"])
     checked = subprocess.run(["sha256sum", "-c", f"{MANIFEST}.sha256"], cwd=path, check=False)
     assert checked.returncode == 0
 
@@ -130,6 +130,7 @@ def test_documents_of_another_state_are_refused(path: Path, tmp_path: Path) -> N
         (replace(IDENTITY, tokenizer="e" * 64), "another tokenizer"),
         (replace(IDENTITY, template="e" * 64), "another chat template"),
         (make_identity(pattern="M*-MM"), "another model config"),
+        (make_identity(pattern="M*-S"), "another model config"),
         (make_identity(dtype="float32"), "other numerics: native-avx2-bfloat16-v1"),
         (make_identity(kv="int8"), "other numerics"),
     ],

@@ -8,22 +8,34 @@ from engine.conftest import CONFIGS, make_model
 from engine.test_engine import Client, OpenEngine, facts, is_idle
 
 from naga.config.base import ConfigError
-from naga.config.model import ModelConfig
+from naga.config.model import Mamba1Config, ModelConfig
 from naga.engine.chat import complete
 from naga.engine.engine import Engine
 from naga.engine.request import Request, SamplingParams
 from naga.runtime import make_runtime
 
 PROMPT = tuple(n * 7 % 250 for n in range(75))
-PATTERNS = {"both": "M*-ME", "attention": "*-*-", "recurrent": "M-M-"}
+PATTERNS = {
+    "both": "M*-ME", "attention": "*-*-", "recurrent": "M-M-", "mamba1": "S-S-", "all": "M*-SEM",
+    "parallel": "H-MS*H-",
+}  # fmt: skip
+MAMBA1 = Mamba1Config(inner_dim=48, state_dim=7, dt_rank=4)
 
 
 def config_of(pattern: str) -> ModelConfig:
+    if pattern == "parallel":
+        return CONFIGS["parallel"]
     config = CONFIGS["plain"].model_copy(update={"pattern": PATTERNS[pattern]})
+    if pattern in ("mamba1", "all"):
+        config = config.model_copy(update={"mamba1": MAMBA1})
+    if pattern == "mamba1":
+        return config.model_copy(update={"mamba": None, "attention": None, "moe": None})
     if pattern == "attention":
         return config.model_copy(update={"mamba": None, "moe": None})
     return (
-        config if pattern == "both" else config.model_copy(update={"attention": None, "moe": None})
+        config
+        if pattern in ("both", "all")
+        else config.model_copy(update={"attention": None, "moe": None})
     )
 
 

@@ -9,10 +9,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from model.tiny import CONFIGS, random_tokens, trained_model
 from naga.config.model import (
     AttentionConfig,
+    Mamba1Config,
     MambaConfig,
     MlpConfig,
     ModelConfig,
     MoeConfig,
+    ParallelConfig,
     RopeConfig,
 )
 from naga.model.account import account
@@ -26,7 +28,7 @@ ACTIVATIONS = st.sampled_from(["swiglu", "relu2"])
 
 @st.composite
 def configs(draw: st.DrawFn) -> ModelConfig:
-    pattern = draw(st.text("M*-E", min_size=1, max_size=7))
+    pattern = draw(st.text("M*-ESH", min_size=1, max_size=7))
     groups, kv_heads, router = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.booleans())
     mamba = MambaConfig(
         num_heads=groups * draw(st.integers(1, 3)),
@@ -34,6 +36,7 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         state_dim=draw(SMALL),
         num_groups=groups,
         conv_width=draw(st.integers(2, 5)),
+        norm=draw(st.sampled_from(["gate_first", "norm_first", "none"])),
     )
     attention = AttentionConfig(
         num_heads=kv_heads * draw(st.integers(1, 4)),
@@ -42,11 +45,19 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         rope=draw(st.sampled_from([None, RopeConfig()])),
         qk_norm=draw(st.booleans()),
     )
+    mamba1 = Mamba1Config(
+        inner_dim=draw(SMALL),
+        state_dim=draw(SMALL),
+        conv_width=draw(st.integers(2, 5)),
+        dt_rank=draw(SMALL),
+        norms=draw(st.booleans()),
+    )
     moe = MoeConfig(
         num_experts=draw(st.integers(4, 9)),
         top_k=draw(st.integers(1, 4)),
         expert_dim=draw(SMALL),
         shared_dim=draw(st.none() | SMALL),
+        latent_dim=draw(st.none() | SMALL),
         activation=draw(ACTIVATIONS),
         router="sigmoid" if router else "softmax",
     )
@@ -57,10 +68,12 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         hidden_dim=draw(SMALL),
         max_positions=16,
         tie_embeddings=draw(st.booleans()),
-        mamba=mamba if "M" in pattern else None,
-        attention=attention if "*" in pattern else None,
+        mamba=mamba if {"M", "H"} & {*pattern} else None,
+        attention=attention if {"*", "H"} & {*pattern} else None,
         mlp=mlp if "-" in pattern else None,
+        mamba1=mamba1 if "S" in pattern else None,
         moe=moe if "E" in pattern else None,
+        parallel=ParallelConfig() if "H" in pattern else None,
     )
 
 
@@ -97,17 +110,23 @@ def test_state_and_kv_bytes_are_those_of_a_pool(config: ModelConfig, dtype: torc
     runtime = Runtime(device=torch.device("meta"), dtype=dtype)
     pool = StatePool.create(config, runtime, num_slots=3, num_pages=2, page_size=16)
     total = account(config, dtype.itemsize)
-    assert 3 * total.state_bytes == pool.ssm.nbytes + pool.conv.nbytes
+    assert 3 * total.state_bytes == sum(memory.nbytes for memory in pool.by_slot.values())
     assert 2 * 16 * total.kv_bytes_per_token == pool.keys.nbytes + pool.values.nbytes
 
 
 def scan_flops(config: ModelConfig) -> int:
-    """What is no product with a weight: two FLOPs per tap, six per element of the state."""
-    if config.mamba is None:
-        return 0
-    mamba = config.mamba
-    state = mamba.inner_dim * mamba.state_dim
-    return config.count("M") * (2 * mamba.conv_dim * mamba.conv_width + 6 * state)
+    """What is no product with a weight: two FLOPs per tap, six per element of the state.
+
+    Eight in Mamba-1, where each has a decay of its own.
+    """
+    total = 0
+    if mamba := config.mamba:
+        state = mamba.inner_dim * mamba.state_dim
+        total += config.num_mamba2 * (2 * mamba.conv_dim * mamba.conv_width + 6 * state)
+    if mamba1 := config.mamba1:
+        each = 2 * mamba1.conv_width + 8 * mamba1.state_dim
+        total += config.count("S") * mamba1.inner_dim * each
+    return total
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.tiny import CONFIGS, MAMBA
+from model.tiny import CONFIGS, MAMBA, MAMBA1
 from naga.config.model import AttentionConfig, MlpConfig, ModelConfig, MoeConfig
 from naga.model.init import initialize
 from naga.model.lm import HybridLM
@@ -99,3 +99,18 @@ def test_the_global_generator_is_left_alone() -> None:
     torch.manual_seed(5)
     initialized(CONFIGS["M"])
     assert torch.rand(3).equal(expected)
+
+
+def test_mamba1_begins_as_in_its_paper() -> None:
+    values = initialized(CONFIGS["everything"])
+    own = {key: value for key, value in values.items() if key.startswith("layers.8.mixer.")}
+    A = own["layers.8.mixer.A_log"].exp()
+    expected = torch.arange(1.0, MAMBA1.state_dim + 1).expand(MAMBA1.inner_dim, -1)
+    torch.testing.assert_close(A, expected)
+    widening = own["layers.8.mixer.dt_proj.weight"].abs()
+    bound = MAMBA1.dt_rank**-0.5
+    assert 0.9 * bound < widening.max() <= bound
+    dt = functional.softplus(own["layers.8.mixer.dt_bias"].double())
+    assert dt.min() >= 0.999e-3 and dt.max() <= 0.1001
+    for name in ("dt_norm.weight", "B_norm.weight", "C_norm.weight", "D"):
+        assert (own[f"layers.8.mixer.{name}"] == 1).all(), name

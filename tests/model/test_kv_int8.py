@@ -14,7 +14,7 @@ from model.tiny import CONFIGS, RUNTIMES, make_pool, random_tokens, served_model
 from naga.model.account import account
 from naga.model.state import KeyValues, round_rows
 
-NAMES = ["*", "*, rope with ntk, qk_norm", "everything"]
+NAMES = ["*", "*, rope with ntk, qk_norm", "everything", "H"]
 LENGTH = 40
 names = pytest.mark.parametrize("name", NAMES)
 dtypes = pytest.mark.parametrize("dtype", RUNTIMES)

@@ -31,7 +31,9 @@ TOLERANCE = {"float32": 2e-6, "bfloat16": 0.03}
 LENGTH = 40
 names = pytest.mark.parametrize("name", CONFIGS)
 dtypes = pytest.mark.parametrize("dtype", RUNTIMES)
-stateful = pytest.mark.parametrize("name", ["M", "*", "*, rope with ntk, qk_norm", "everything"])
+stateful = pytest.mark.parametrize(
+    "name", ["M", "*", "S", "H", "*, rope with ntk, qk_norm", "everything", "all six kinds"]
+)
 
 
 def exact_logits(name: str, tokens: Tensor) -> Tensor:
@@ -118,6 +120,8 @@ def test_packed_sequences_are_as_if_alone_in_training(name: str) -> None:
         ("everything", "bfloat16"),
         ("pairs", "float32"),
         ("*", "bfloat16"),
+        ("*, llama3, qk_norm first", "float32"),
+        ("E, latent", "float32"),
     ],
 )
 def test_any_schedule_of_any_sequences_gives_the_logits_of_each_alone(
@@ -181,7 +185,7 @@ def test_a_step_touches_no_slot_or_page_of_others() -> None:
     model = served_model("everything", runtime)
     pool = make_pool(model, runtime, garbage=7.0)
     row_logits(model, pool, random_tokens(20), 2, [20])
-    for memory in (pool.ssm, pool.conv):
+    for memory in pool.by_slot.values():
         assert (memory[:, [0, 1, 3, 4, 5]] == 7).all()
     own = pages_of(2, 20)
     others = [page for page in range(24) if page not in own]

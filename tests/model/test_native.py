@@ -36,7 +36,7 @@ from naga.config.model import MlpConfig, ModelConfig
 from naga.config.quantisation import Group, Quantisation, Weights
 from naga.model.init import initialize
 from naga.model.lm import HybridLM
-from naga.model.native import NativeModel
+from naga.model.native import NativeModel, format_of
 from naga.model.state import StatePool, place
 
 Part = TypeVar("Part", bound=Config)
@@ -83,7 +83,9 @@ def test_it_computes_what_the_model_computes(name: str, isa: str) -> None:
     found = row_logits(native(model, "float32", isa), pools[1], tokens, slot=1, cuts=[7, 33])
     assert distance(found, own.double()) < 2e-6
     for name_, mine, theirs in zip(
-        ("ssm", "conv", "keys", "values"), *map(memories, pools), strict=True
+        ("ssm", "conv", "keys", "values", "mamba1_ssm", "mamba1_conv"),
+        *map(memories, pools),
+        strict=True,
     ):
         known = mine.isfinite()
         assert known.equal(theirs.isfinite()), name_
@@ -91,7 +93,7 @@ def test_it_computes_what_the_model_computes(name: str, isa: str) -> None:
 
 
 def memories(pool: StatePool) -> tuple[Tensor, ...]:
-    return (pool.ssm, pool.conv, pool.keys, pool.values)
+    return (pool.ssm, pool.conv, pool.keys, pool.values, pool.mamba1_ssm, pool.mamba1_conv)
 
 
 @settings(max_examples=12)
@@ -105,7 +107,20 @@ def memories(pool: StatePool) -> tuple[Tensor, ...]:
 @dtypes
 @isas
 @pytest.mark.parametrize(
-    "name", ["everything", "pairs", "M, limited dt, odd sizes", "*, rope with ntk, qk_norm"]
+    "name",
+    [
+        "everything",
+        "pairs",
+        "M, limited dt, odd sizes",
+        "*, rope with ntk, qk_norm",
+        "*, part of a head rotates",
+        "*, llama3, qk_norm first",
+        "E, weighed by all",
+        "E, latent",
+        "H",
+        "H beside others, odd sizes",
+        "all six kinds",
+    ],
 )
 def test_any_schedule_on_any_threads_gives_the_bits_of_each_alone(
     name: str,
@@ -183,7 +198,9 @@ def typical_distance(found: Tensor, expected: Tensor) -> float:
 
 @isas
 @dtypes
-@pytest.mark.parametrize("name", ["-", "E, sigmoid, shared", "M", "*", "everything", "pairs"])
+@pytest.mark.parametrize(
+    "name", ["-", "E, sigmoid, shared", "E, latent", "M", "*", "S", "everything", "pairs", "H"]
+)
 def test_quantised_weights_are_near_and_bitwise_exact(name: str, dtype: str, isa: str) -> None:
     """int8 within 0.06 of the exact logits by norm, int4 within 0.4; any cut, any threads."""
     reference, tokens = served_model(name, RUNTIMES[dtype]), random_tokens(LENGTH)
@@ -247,8 +264,8 @@ def replace_config(config: Part, **changes: int) -> Part:
 
 def packed(weights: Weights, name: str, weight: Tensor, group: Group = 32) -> Tensor:
     """As NativeModel packs it: uint8 (bytes,), of experts (E, bytes), at an odd address."""
-    head = name in ("embed.weight", "head.weight")
-    format_ = _cpu.Format.int4 if weights == "int4" and not head else _cpu.Format.int8
+    held = format_of(name, Quantisation(format=weights, group=group))
+    format_ = _cpu.Format.int4 if held == "int4" else _cpu.Format.int8
     number = 0 if group == "channel" else group
     size = _cpu.packed_bytes(*weight.shape[-2:], format_, number)
     out = torch.empty(weight[..., 0, 0].numel() * size + 1, dtype=torch.uint8)[1:].view(-1, size)
@@ -421,6 +438,12 @@ def test_wrong_arrays_are_refused_by_name() -> None:
     apart = pool.ssm.repeat_interleave(2, dim=-1)[..., ::2]
     with pytest.raises(ValueError, match="ssm: must be contiguous"):
         plan.step(torch.tensor([3, 4]), batch, replace(pool, ssm=apart))
+    few = pool.mamba1_ssm[:, :4].clone()
+    with pytest.raises(ValueError, match="mamba1_ssm: must have as many slots as ssm"):
+        plan.step(torch.tensor([3, 4]), batch, replace(pool, mamba1_ssm=few))
+    with pytest.raises(ValueError, match="mamba1_conv: must have the plan's dtype"):
+        other = pool.mamba1_conv.float()
+        plan.step(torch.tensor([3, 4]), batch, replace(pool, mamba1_conv=other))
     with pytest.raises(ValueError, match=r"layers.0.norm.weight: is not quantised here"):
         plan._plan.load("layers.0.norm.weight", torch.ones(24), torch.ones(24))
     with pytest.raises(ValueError, match=r"head.weight: is not quantised here"):
@@ -466,3 +489,12 @@ def test_a_plan_without_its_weights_computes_nothing() -> None:
     config.format, config.hidden_dim = _cpu.Format.int8, 66_312
     with pytest.raises(ValueError, match="columns: 66312 cannot share a scale"):
         _cpu.Plan(config, ISAS[-1], "float32", 1)
+
+
+def test_what_makes_decays_is_never_in_less_than_eight_bits() -> None:
+    quantisation = Quantisation(format="int4")
+    kept = {"embed.weight", "head.weight", "layers.8.mixer.x_proj.weight"}
+    kept |= {"layers.8.mixer.dt_proj.weight"}
+    plan = native(served_model("everything", RUNTIMES["bfloat16"]), "bfloat16")._plan
+    matrices = {name for name, _, kind in plan.tensors() if kind != "vector"}
+    assert {name for name in matrices if format_of(name, quantisation) == "int8"} == kept

@@ -71,7 +71,8 @@ def test_alignment_changes_no_bit(name: str) -> None:
     model, plan = plan_of(name)
     tokens, pool = random_tokens(21), make_pool(model, RUNTIME)
     expected = row_logits(plan, pool, tokens, 1, [20, 1])
-    memory = {key: getattr(pool, key) for key in ("ssm", "conv", "keys", "values")}
+    keys = ("ssm", "conv", "keys", "values", "mamba1_ssm", "mamba1_conv")
+    memory = {key: getattr(pool, key) for key in keys}
     moved = replace(pool, **{key: shifted(held) for key, held in memory.items()})
     assert row_logits(plan, moved, tokens, 1, [20, 1]).equal(expected)
     again = native(model, "bfloat16")

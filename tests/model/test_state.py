@@ -43,21 +43,29 @@ def test_an_empty_batch_or_sequence_is_refused(lengths: list[int]) -> None:
         pack(lengths, "cpu")
 
 
-@pytest.mark.parametrize("name", ["everything", "M", "*", "-"])
+@pytest.mark.parametrize("name", ["everything", "M", "*", "-", "S", "H", "all six kinds"])
 def test_a_pool_has_memory_for_the_layers_there_are(name: str) -> None:
     config = CONFIGS[name]
     pool = StatePool.create(config, RUNTIMES["bfloat16"], num_slots=3, num_pages=5, page_size=32)
     mamba, attention = config.mamba, config.attention
+    scans, attentions = (sum(map(config.count, letters)) for letters in ("MH", "*H"))
     if mamba:
         state = (mamba.num_heads, mamba.head_dim, mamba.state_dim)
-        assert pool.ssm.shape == (config.count("M"), 3, *state)
-        assert pool.conv.shape == (config.count("M"), 3, mamba.conv_width - 1, mamba.conv_dim)
+        assert pool.ssm.shape == (scans, 3, *state)
+        assert pool.conv.shape == (scans, 3, mamba.conv_width - 1, mamba.conv_dim)
+    if mamba1 := config.mamba1:
+        slots = (config.count("S"), 3)
+        assert pool.mamba1_ssm.shape == (*slots, mamba1.inner_dim, mamba1.state_dim)
+        assert pool.mamba1_conv.shape == (*slots, mamba1.conv_width - 1, mamba1.inner_dim)
     if attention:
         row = (attention.num_kv_heads, attention.head_dim)
-        assert pool.keys.shape == pool.values.shape == (config.count("*"), 5, 32, *row)
+        assert pool.keys.shape == pool.values.shape == (attentions, 5, 32, *row)
     assert bool(pool.ssm.numel()) == bool(mamba) and bool(pool.keys.numel()) == bool(attention)
-    assert pool.ssm.dtype == torch.float32
-    assert pool.conv.dtype == pool.keys.dtype == pool.dtype == torch.bfloat16
+    assert bool(pool.mamba1_ssm.numel()) == bool(config.mamba1)
+    assert pool.ssm.dtype == pool.mamba1_ssm.dtype == torch.float32
+    assert (
+        pool.mamba1_conv.dtype == pool.conv.dtype == pool.keys.dtype == pool.dtype == torch.bfloat16
+    )
     assert pool.page_size == 32
 
 
@@ -66,14 +74,15 @@ def test_copies_reach_every_layer_and_nothing_else(name: str) -> None:
     pool = StatePool.create(
         CONFIGS[name], RUNTIMES["float32"], num_slots=3, num_pages=4, page_size=16
     )
-    for memory in (pool.ssm, pool.conv, pool.keys, pool.values):
+    states = (pool.ssm, pool.conv, pool.mamba1_ssm, pool.mamba1_conv)
+    for memory in (*states, pool.keys, pool.values):
         memory.copy_(torch.arange(memory.numel()).view(memory.shape))
-    before = [memory.clone() for memory in (pool.ssm, pool.conv, pool.keys, pool.values)]
+    before = [memory.clone() for memory in (*states, pool.keys, pool.values)]
     pool.copy_slot(2, 0)
     pool.copy_page(1, 3)
-    for memory, old in zip((pool.ssm, pool.conv), before[:2], strict=True):
+    for memory, old in zip(states, before[:4], strict=True):
         if memory.numel():
             assert memory.equal(old[:, [2, 1, 2]])
-    for memory, old in zip((pool.keys, pool.values), before[2:], strict=True):
+    for memory, old in zip((pool.keys, pool.values), before[4:], strict=True):
         if memory.numel():
             assert memory.equal(old[:, [0, 1, 2, 1]])

@@ -179,15 +179,33 @@ inline Values scan(const PlanConfig& c, const Values& xBC, const Values& dt, con
     return y;
 }
 
-// x (T, heads, d); angles rounded to float32, as large ones show.
-inline void rotate(Values& x, Index heads, Index d, Index start, const float* inverse) {
+// x, dt, z (T, C), dt after softplus; A, state (C, S), which moves on; B, C (T, S).
+inline Values selective_scan(const Values& x, const Values& dt, const Values& A, const Values& B,
+                             const Values& C, const Values& D, const Values& z, Values& state) {
+    const Index channels = D.size(), S = A.size() / channels;
+    Values y;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const Index t = Index(i) / channels, c = Index(i) % channels;
+        double total = D[c] * x[i];
+        for (Index s = 0; s < S; ++s) {
+            double& value = state[c * S + s];
+            value = value * std::exp(dt[i] * A[c * S + s]) + dt[i] * x[i] * B[t * S + s];
+            total += value * C[t * S + s];
+        }
+        y.push_back(total * silu(z[i]));
+    }
+    return y;
+}
+
+// The first r dims of x (T, heads, d); angles rounded to float32, as large ones show.
+inline void rotate(Values& x, Index heads, Index d, Index r, Index start, const float* inverse) {
     for (Index head = 0, count = x.size() / d; head < count; ++head)
-        for (Index i = 0; i < d / 2; ++i) {
+        for (Index i = 0; i < r / 2; ++i) {
             float angle = float(start + head / heads) * inverse[i];
-            double left = x[head * d + i], right = x[head * d + i + d / 2];
+            double left = x[head * d + i], right = x[head * d + i + r / 2];
             double cos = std::cos(double(angle)), sin = std::sin(double(angle));
             x[head * d + i] = left * cos - right * sin;
-            x[head * d + i + d / 2] = right * cos + left * sin;
+            x[head * d + i + r / 2] = right * cos + left * sin;
         }
 }
 

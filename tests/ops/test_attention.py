@@ -130,6 +130,19 @@ def test_rotation_turns_complex_numbers(theta: float, ntk_alpha: float) -> None:
     assert found[0].equal(x[0])
 
 
+def test_only_the_first_dims_rotate() -> None:
+    positions, x = torch.tensor([0, 1, 5, 900]), normal(4, 3, DIM)
+    found = rotate(x, positions, 500.0, 2.0, 6)
+    assert found[..., 6:].equal(x[..., 6:])
+    assert found[..., :6].equal(rotate(x[..., :6], positions, 500.0, 2.0))
+
+
+def test_scales_slow_frequencies_down() -> None:
+    positions, x = torch.tensor([0, 2, 6, 900]), normal(4, 3, DIM)
+    halves = rotate(x, positions, 500.0, 1.0, None, [0.5] * (DIM // 2))
+    assert halves.equal(rotate(x, positions // 2, 500.0, 1.0))
+
+
 def test_rotated_products_depend_on_the_distance_alone() -> None:
     q, k = normal(1, 1, DIM), normal(1, 1, DIM, seed=1)
 

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from naga.ops.moe import balance_loss, experts, experts_rows, route_sigmoid, route_softmax
+from naga.ops.moe import (
+    balance_loss,
+    experts,
+    experts_rows,
+    route_sigmoid,
+    route_softmax,
+)
 from naga.ops.pointwise import relu2, swiglu, swiglu_rows
 
 DIM, INNER, EXPERTS = 16, 8, 5
@@ -108,6 +114,15 @@ def test_softmax_routing_is_the_softmax_of_the_chosen_logits() -> None:
         torch.testing.assert_close(weights[token].double(), expected.values[:2].softmax(0))
 
 
+def test_softmax_routing_may_weigh_by_all_logits() -> None:
+    logits = normal(9, EXPERTS) * 3
+    choices, weights = route_softmax(logits, 2, "all")
+    assert choices.equal(route_softmax(logits, 2)[0])
+    expected = logits.double().softmax(-1).gather(1, choices)
+    torch.testing.assert_close(weights.double(), expected, rtol=1e-5, atol=1e-7)
+    assert (weights.sum(-1) < 1).all()
+
+
 def test_the_bias_chooses_but_does_not_weigh() -> None:
     logits, bias = normal(9, EXPERTS), torch.tensor([0.0, 9.0, 0.0, 0.0, -9.0])
     choices, weights = route_sigmoid(logits, bias, 2, 2.5)
@@ -126,6 +141,7 @@ def test_routing_survives_extreme_logits() -> None:
     logits.requires_grad_()
     for choices, weights in (
         route_softmax(logits, 2),
+        route_softmax(logits, 2, "all"),
         route_sigmoid(logits, torch.zeros(3), 2, 1.0),
     ):
         assert weights.isfinite().all()

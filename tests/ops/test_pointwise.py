@@ -9,12 +9,15 @@ from torch.nn import functional
 
 from naga.ops.pointwise import (
     relu2,
+    scale,
+    scale_parts,
     silu,
     silu_rows,
     softplus,
     softplus_rows,
     swiglu,
     swiglu_rows,
+    weighted_sum,
 )
 
 Function = Callable[[Tensor], Tensor]
@@ -111,3 +114,25 @@ def test_softplus_is_float32_whatever_comes_in(form: Function) -> None:
     x = torch.randn(9, generator=torch.Generator().manual_seed(4)).bfloat16()
     assert form(x).dtype == torch.float32
     torch.testing.assert_close(form(x), functional.softplus(x.float()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_parts_are_scaled_each_by_its_factor_and_rounded_once(dtype: torch.dtype) -> None:
+    x = torch.randn(5, 9, generator=torch.Generator().manual_seed(5)).to(dtype)
+    factors = (0.3, 1.0, 1.7)
+    vector = torch.tensor(factors).repeat_interleave(torch.tensor([2, 3, 4]))
+    assert scale_parts(x, (2, 3, 4), factors).equal((x.float() * vector).to(dtype))
+    assert scale(x, 0.3).equal((x.float() * 0.3).to(dtype))
+
+
+def test_factors_of_one_leave_the_tensor_itself() -> None:
+    x = torch.ones(2, 3)
+    assert scale(x, 1.0) is x
+    assert scale_parts(x, (1, 2), (1.0, 1.0)) is x
+
+
+def test_a_weighted_sum_is_rounded_once() -> None:
+    a, b = torch.randn(2, 40, 6, generator=torch.Generator().manual_seed(6)).bfloat16()
+    found = weighted_sum(a, b, (0.3, 1.7))
+    assert found.equal((a.float() * 0.3 + b.float() * 1.7).bfloat16())
+    assert not found.equal(a * 0.3 + b * 1.7)

@@ -14,11 +14,12 @@ from naga.data.tokenizer import train_tokenizer
 
 SENTENCE = "The river 河水 carries 12 boats past the old mill, and 3 return before the rain."
 MODEL: dict[str, Any] = {
-    "pattern": "ME*E M-",
+    "pattern": "ME*E S-",
     "vocab_size": 300,
     "hidden_dim": 24,
     "max_positions": 256,
     "mamba": {"num_heads": 4, "head_dim": 8, "state_dim": 8, "chunk_size": 16},
+    "mamba1": {"inner_dim": 48, "state_dim": 8, "dt_rank": 4, "norms": True},
     "attention": {"num_heads": 2, "num_kv_heads": 1, "head_dim": 12, "qk_norm": True},
     "mlp": {"inner_dim": 32},
     "moe": {

@@ -1,6 +1,7 @@
 """naga.train.optim: who decays, and that nobody is forgotten."""
 
 import pytest
+from model.tiny import CONFIGS
 from torch import nn
 
 from naga.config.model import ModelConfig
@@ -32,9 +33,18 @@ def test_matrices_decay_and_nothing_else(model_config: ModelConfig) -> None:
     matrices = {
         name
         for name, weight in trained_parameters(model)
-        if weight.dim() > 1 and "conv" not in name
+        if weight.dim() > 1 and "conv" not in name and "A_log" not in name
     }
     assert decayed == matrices
+
+
+def test_both_halves_of_parallel_heads_are_decided_on() -> None:
+    decayed, kept = grouped_names(HybridLM(CONFIGS["H beside others, odd sizes"]))
+    assert {
+        "layers.2.mixer.mamba.in_proj.weight",
+        "layers.2.mixer.attention.q_proj.weight",
+    } < decayed
+    assert {"layers.2.mixer.mamba.A_log", "layers.2.mixer.mamba.norm.weight"} < kept
 
 
 def test_an_unknown_parameter_is_refused() -> None:

@@ -1,6 +1,7 @@
 """naga.train.sft: from a checkpoint and conversations to a checkpoint that answers better."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from safetensors.torch import load_file
 from naga.checkpoint.load import load_model
 from naga.config.base import ConfigError
 from naga.config.load import parse_config
-from naga.config.train import PretrainConfig, SftConfig
+from naga.config.train import LoraConfig, PretrainConfig, SftConfig
 from naga.data.tokenizer import train_tokenizer
 from naga.record import Run
 from naga.runtime import make_runtime
+from naga.train.checkpoint import list_checkpoints
 from naga.train.pretrain import pretrain
 from naga.train.sft import sft
 
@@ -104,3 +106,37 @@ def test_a_tokenizer_larger_than_the_model_is_refused(
     )
     with pytest.raises(ConfigError, match=r"has 3\d\d tokens, more than model.vocab_size \(300\)"):
         pretrain(pretrain_config(tokenizer=str(tmp_path / "t")), CPU)
+
+
+def test_adapters_alone_learn_and_are_exported_merged(
+    base: Path, conversations: Path, tmp_path: Path
+) -> None:
+    config = with_lora(make_config(base, conversations, tmp_path / "sft"))
+    final = sft(config, CPU)
+    rows = Run(path=tmp_path / "sft").read()
+    assert rows[-1].loss < rows[0].loss - 0.05
+    before, after = load_model(base, CPU).state_dict(), load_model(final, CPU).state_dict()
+    moved = {name for name in before if not before[name].equal(after[name])}
+    matrices = ("_proj.weight", "up.weight", "down.weight")
+    assert moved and all(name.endswith((*matrices, "router.bias")) for name in moved)
+    saved = load_file(list_checkpoints(tmp_path / "sft" / "checkpoints")[-1] / "model.safetensors")
+    assert all(".lora_" in name or name.endswith("router.bias") for name in saved)
+
+
+def test_a_run_of_adapters_goes_on_bit_for_bit(
+    base: Path, conversations: Path, tmp_path: Path
+) -> None:
+    config = with_lora(make_config(base, conversations, tmp_path / "sft"))
+    final = sft(config, CPU)
+    expected = (final / "model.safetensors").read_bytes()
+    rows = Run(path=tmp_path / "sft").read()
+    shutil.rmtree(list_checkpoints(tmp_path / "sft" / "checkpoints")[-1])
+    sft(config, CPU)
+    assert (final / "model.safetensors").read_bytes() == expected
+    again = Run(path=tmp_path / "sft").read()
+    assert [row.loss for row in again] == [row.loss for row in rows]
+
+
+def with_lora(config: SftConfig) -> SftConfig:
+    rate = config.optim.model_copy(update={"lr": 0.03})
+    return config.model_copy(update={"lora": LoraConfig(rank=4), "optim": rate})

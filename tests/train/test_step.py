@@ -12,6 +12,7 @@ from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.config.train import OptimConfig
 from naga.data.packing import PackedBatch, Piece, Sample, pack
+from naga.model import state
 from naga.model.init import initialize
 from naga.model.lm import HybridLM
 from naga.runtime import make_runtime
@@ -64,6 +65,20 @@ def test_batch_1_times_8_equals_batch_8(model_config: ModelConfig) -> None:
     assert grads.keys() == split_grads.keys()
     for name, grad in grads.items():
         torch.testing.assert_close(split_grads[name], grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_the_loss_is_that_of_the_models_own_logits(model_config: ModelConfig) -> None:
+    factors = {"logits_multiplier": 0.3, "logits_divisor": 1.7, "embedding_multiplier": 9.0}
+    model = make_model(model_config.model_copy(update=factors), balance_loss=0.0)
+    batch = pack(pieces(4))
+    loss, _ = gradients(model, [batch])
+    tokens, lengths = torch.from_numpy(batch.tokens).long(), state.pack(batch.lengths, "cpu")
+    with torch.no_grad():
+        logits = model.logits(model(tokens, lengths, torch.float32).hidden)
+    mask = torch.from_numpy(batch.loss_mask)
+    targets = torch.from_numpy(batch.targets).long()
+    expected = torch.nn.functional.cross_entropy(logits[mask], targets[mask])
+    assert loss == pytest.approx(expected.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -2,7 +2,8 @@
 
 T tokens, S sequences, H query heads, V key/value heads (head h uses V-head h // (H/V)), d head dim.
 
-    rotate(x, positions, theta, ntk_alpha)     rotary embedding, split halves, angles in float32
+    rotate(x, positions, theta, ntk_alpha, r)  rotary embedding of the first r dims, split halves,
+                                               angles in float32
     attention(q, k, v, lengths, scale)         training form: whole sequences
     attention_rows(q, k, v, start, scale)      row form: one sequence, keys from position 0
 

@@ -10,7 +10,7 @@
 // int8 keys are rounded to int8 too: a score is a whole number times both scales. A value's scale
 // goes on its weight.
 //
-// Assumes an even head_dim in rotate, and pages that hold every position up to the last query's.
+// Assumes an even rotary_dim in rotate, and pages that hold every position up to the last query's.
 // Does not write keys or values, and does not share out work: see naga/native/kernels.hpp.
 #include <cmath>
 #include <cstring>
@@ -57,7 +57,7 @@ void turn(E* left, E* right, const float* cosines, const float* sines, Index pai
 
 template <class E> void rotate(const Rotation& r, Index first, Index last) {
     float cos[PAIRS], sin[PAIRS];
-    Index half = r.head_dim / 2;
+    Index half = r.rotary_dim / 2;
     for (Index row = first; row < last; ++row) {
         E* x = static_cast<E*>(r.x) + row * r.x_stride;
         for (Index pair = 0; pair < half; pair += PAIRS) {

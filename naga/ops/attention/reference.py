@@ -13,15 +13,29 @@ KEY_BLOCK = 64
 QUERY_BLOCK = 128
 
 
-def rotate(x: Tensor, positions: Tensor, theta: float, ntk_alpha: float) -> Tensor:
-    """Rotary embedding (arXiv 2104.09864) of x (T, heads, d).
+def rotate(
+    x: Tensor,
+    positions: Tensor,
+    theta: float,
+    ntk_alpha: float,
+    rotary_dim: int | None = None,
+    scales: Sequence[float] = (),
+) -> Tensor:
+    """Rotary embedding (arXiv 2104.09864) of x (T, heads, d), of its first r = rotary_dim dims.
 
-    ntk_alpha stretches the base: theta · alpha^(d/(d-2)).
+    ntk_alpha stretches the base: theta · alpha^(r/(r-2)). scales: none, or r/2 factors of the
+    frequencies.
     """
-    dim = x.shape[-1]
+    dim = x.shape[-1] if rotary_dim is None else rotary_dim
+    if dim < x.shape[-1]:
+        turned = rotate(x[..., :dim], positions, theta, ntk_alpha, None, scales)
+        return torch.cat([turned, x[..., dim:]], dim=-1)
     base = theta * ntk_alpha ** (dim / (dim - 2)) if ntk_alpha != 1 else theta
     exponents = torch.arange(0, dim, 2, dtype=torch.float32, device=x.device) / dim
-    angles = positions.float()[:, None] * (1 / base**exponents)  # (T, d/2)
+    frequencies = 1 / base**exponents
+    if scales:
+        frequencies = frequencies * torch.tensor(scales, device=x.device)
+    angles = positions.float()[:, None] * frequencies  # (T, d/2)
     cos, sin = torch.cos(angles)[:, None], torch.sin(angles)[:, None]
     left, right = x.float().chunk(2, dim=-1)
     return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1).to(x.dtype)

@@ -2,7 +2,7 @@
 
 T tokens, D model dim, E experts, k choices per token, I inner dim.
 
-    route_softmax(logits, k)                     top-k of the logits, softmax over those k
+    route_softmax(logits, k, weigh)              top-k of the logits, softmax over those k, or all E
     route_sigmoid(logits, bias, k, scale)        top-k of sigmoid + bias; scale · sigmoid / sum
     experts(x, choices, weights, up, down, act)  training form: Σ over choices of weight · expert(x)
     experts_rows(...)                            row form: experts see rows padded to ROW_MULTIPLE

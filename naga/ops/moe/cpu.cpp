@@ -20,12 +20,16 @@ inline void choose(const float* scores, Index experts, Index top_k, std::int32_t
     }
 }
 
-inline void route_softmax(const float* logits, Index experts, Index top_k, std::int32_t* choices,
-                          float* weights) {
+inline void route_softmax(const float* logits, Index experts, Index top_k, bool all,
+                          std::int32_t* choices, float* weights) {
     choose(logits, experts, top_k, choices);
     float total = 0;
-    for (Index k = 0; k < top_k; ++k)
-        total += weights[k] = std::exp(logits[choices[k]] - logits[choices[0]]);
+    auto power = [&](Index e) { return std::exp(logits[e] - logits[choices[0]]); };
+    for (Index k = 0; k < top_k; ++k) total += weights[k] = power(choices[k]);
+    if (all) {
+        total = 0;
+        for (Index e = 0; e < experts; ++e) total += power(e);
+    }
     for (Index k = 0; k < top_k; ++k) weights[k] /= total;
 }
 

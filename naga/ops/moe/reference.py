@@ -1,6 +1,7 @@
 """Plain PyTorch mixture of experts; see the contract in __init__."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,11 +13,14 @@ from naga.ops.linear import linear, linear_rows, pad_rows
 TRAIN_MULTIPLE = 64
 
 
-def route_softmax(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+def route_softmax(
+    logits: Tensor, top_k: int, weigh: Literal["chosen", "all"] = "chosen"
+) -> tuple[Tensor, Tensor]:
     """choices (T, k), weights (T, k)."""
     chosen, choices = logits.topk(top_k, dim=-1)
     powers = torch.exp(chosen - chosen[:, :1])
-    return choices, powers / powers.sum(-1, keepdim=True)
+    rivals = powers if weigh == "chosen" else torch.exp(logits - chosen[:, :1])
+    return choices, powers / rivals.sum(-1, keepdim=True)
 
 
 def route_sigmoid(logits: Tensor, bias: Tensor, top_k: int, scale: float) -> tuple[Tensor, Tensor]:

@@ -61,14 +61,37 @@ inline void gated_group(const float* y, const E* z, const float* weight, Index s
     });
 }
 
+template <class E>
+inline void normed_group(const float* y, const E* z, const float* weight, Index size, float eps,
+                         E* out) {
+    auto get = [y](Index i, int count) { return load_some(y + i, count); };
+    Floats scale = broadcast(inverse_root(size, eps, get));
+    for_vectors(size, [&](Index i, int count) {
+        Floats normed = get(i, count) * scale * load_some(weight + i, count);
+        store_some(out + i, normed * silu(load_some(z + i, count)), count);
+    });
+}
+
+template <class E> inline void gate_row(const float* y, const E* z, Index size, E* out) {
+    for_vectors(size, [&](Index i, int count) {
+        store_some(out + i, load_some(y + i, count) * silu(load_some(z + i, count)), count);
+    });
+}
+
 template <class E> void gated_norm(const GatedNorm& norm, Index first, Index last) {
     Index size = norm.dim / norm.groups;
-    for (Index row = first; row < last; ++row)
+    auto* group = norm.order == Gate::norm_first ? normed_group<E> : gated_group<E>;
+    for (Index row = first; row < last; ++row) {
+        const float* y = norm.y + row * norm.y_stride;
+        const E* z = static_cast<const E*>(norm.z) + row * norm.z_stride;
+        E* out = static_cast<E*>(norm.out) + row * norm.out_stride;
+        if (norm.order == Gate::gate_alone) {
+            gate_row(y, z, norm.dim, out);
+            continue;
+        }
         for (Index start = 0; start < norm.dim; start += size)
-            gated_group(norm.y + row * norm.y_stride + start,
-                        static_cast<const E*>(norm.z) + row * norm.z_stride + start,
-                        norm.weight + start, size, norm.eps,
-                        static_cast<E*>(norm.out) + row * norm.out_stride + start);
+            group(y + start, z + start, norm.weight + start, size, norm.eps, out + start);
+    }
 }
 
 }  // namespace norm_detail

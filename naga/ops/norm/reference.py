@@ -22,6 +22,22 @@ def gated_rms_norm_rows(y: Tensor, z: Tensor, weight: Tensor, eps: float, groups
     return _normed(gated.unflatten(-1, (groups, -1)), weight, eps).to(z.dtype)
 
 
+def norm_gated(y: Tensor, z: Tensor, weight: Tensor, eps: float, groups: int) -> Tensor:
+    return (_normed(y.unflatten(-1, (groups, -1)), weight, eps) * silu(z.float())).to(z.dtype)
+
+
+def norm_gated_rows(y: Tensor, z: Tensor, weight: Tensor, eps: float, groups: int) -> Tensor:
+    return (_normed(y.unflatten(-1, (groups, -1)), weight, eps) * silu_rows(z.float())).to(z.dtype)
+
+
+def gated(y: Tensor, z: Tensor) -> Tensor:
+    return (y.float() * silu(z.float())).to(z.dtype)
+
+
+def gated_rows(y: Tensor, z: Tensor) -> Tensor:
+    return (y.float() * silu_rows(z.float())).to(z.dtype)
+
+
 def _normed(parts: Tensor, weight: Tensor, eps: float) -> Tensor:
     normed: Tensor = _Norm.apply(parts, weight, eps)  # type: ignore[no-untyped-call]
     return normed

@@ -34,6 +34,16 @@ void relu2(const void* x, Index x_stride, Index inner, void* y, Index y_stride, 
     }
 }
 
+template <class E>
+void scale(void* x, Index x_stride, Index columns, float factor, Index first, Index last) {
+    for (Index row = first; row < last; ++row) {
+        E* values = static_cast<E*>(x) + row * x_stride;
+        for_vectors(columns, [&](Index i, int count) {
+            store_some(values + i, load_some(values + i, count) * broadcast(factor), count);
+        });
+    }
+}
+
 template <class E> void embed(const float* row, Index dim, float factor, void* y) {
     E* out = static_cast<E*>(y);
     for_vectors(dim, [&](Index i, int count) {
@@ -54,6 +64,7 @@ template <class E> void widen_all(const void* x, Index count, float* y) {
 template <class E> void fill_pointwise(Kernels& table) {
     table.swiglu = pointwise_detail::swiglu<E>;
     table.relu2 = pointwise_detail::relu2<E>;
+    table.scale = pointwise_detail::scale<E>;
     table.embed = pointwise_detail::embed<E>;
     table.widen = pointwise_detail::widen_all<E>;
 }

@@ -1,5 +1,7 @@
 """Plain PyTorch activations; see the contract in __init__."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -44,3 +46,21 @@ def swiglu_rows(gate_up: Tensor) -> Tensor:
 def relu2(x: Tensor) -> Tensor:
     """relu(x) ** 2, the ungated activation of Nemotron's feed-forward layers."""
     return F.relu(x).square()
+
+
+def scale(x: Tensor, factor: float) -> Tensor:
+    """x times a factor, rounded once; x itself where the factor is 1."""
+    return x if factor == 1.0 else (x.float() * factor).to(x.dtype)
+
+
+def scale_parts(x: Tensor, sizes: Sequence[int], factors: Sequence[float]) -> Tensor:
+    """`scale` on each part of the last dimension, parts being so wide."""
+    if all(factor == 1.0 for factor in factors):
+        return x
+    parts = zip(x.split(list(sizes), dim=-1), factors, strict=True)
+    return torch.cat([scale(part, factor) for part, factor in parts], dim=-1)
+
+
+def weighted_sum(a: Tensor, b: Tensor, weights: tuple[float, float]) -> Tensor:
+    """weights[0] · a + weights[1] · b in float32, rounded once to a's dtype."""
+    return (a.float() * weights[0] + b.float() * weights[1]).to(a.dtype)
