@@ -10,13 +10,15 @@ at a time, one request at a time. What fails is told in its row and ends the tra
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
@@ -206,8 +208,27 @@ def our_contender(model: Path, arguments: str) -> Contender:
     return Contender(name="naga", place=f"{command} {arguments}".rstrip(), api="chat")
 
 
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """Within it SIGTERM and SIGHUP end this process as an exception does, not at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.signal(number, _leave) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
 class Server:
-    """A contender that runs; a context manager."""
+    """A contender that runs; a context manager. On leaving, by a signal too, nothing of it runs."""
 
     def __init__(self, contender: Contender) -> None:
         self.name = contender.name
@@ -217,8 +238,10 @@ class Server:
         # What it saves must neither come from another run nor stay.
         self._states = tempfile.TemporaryDirectory()
         self._address = contender.address or f"http://127.0.0.1:{_free_port()}"
+        self._endings = ExitStack()
 
     def __enter__(self) -> "Server":
+        self._endings.enter_context(ended_in_order())
         try:
             self._start()
         except BaseException:
@@ -227,9 +250,10 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
-        self._printed.close()
-        self._states.cleanup()
+        with self._endings:
+            self._end()
+            self._printed.close()
+            self._states.cleanup()
 
     @property
     def can_restart(self) -> bool:
@@ -286,8 +310,10 @@ class Server:
             port = str(urlsplit(self._address).port)
             words = shlex.split(self._contender.place)
             command = [word.replace("{port}", port) for word in words]
+            # A group of its own: an engine's workers end with it, whatever ends it.
             self._process = subprocess.Popen(
                 command,
+                process_group=0,
                 stdin=subprocess.DEVNULL,
                 stdout=self._printed,
                 stderr=subprocess.STDOUT,
@@ -309,13 +335,15 @@ class Server:
 
     def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None or process.poll() is not None:
+        if process is None:
             return
-        process.terminate()
         try:
-            process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_S)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     def _last_words(self) -> str:

@@ -1,6 +1,10 @@
 """naga bench cache-trace: naga's own server as a process, others by their address or command."""
 
 import json
+import shlex
+import signal
+import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -211,3 +215,70 @@ def test_an_unknown_trace_is_refused(naga_bench: Bench) -> None:
     ran = naga_bench("cache-trace", "m", "--traces", "novel")
     assert ran.code == 2
     assert "use some of contract,agent,steps" in ran.err
+
+
+# Serves, and has a worker that holds a connection to the port it is given for as long as it lives.
+WORKED = """
+import subprocess, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+port, watcher = map(int, sys.argv[1:])
+worker = "import socket, time; s = socket.create_connection(('127.0.0.1', %d)); time.sleep(300)"
+subprocess.Popen([sys.executable, "-c", worker % watcher])
+class Models(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"data": [{"id": "fake"}]}')
+HTTPServer(("127.0.0.1", port), Models).serve_forever()
+"""
+BENCH = """
+import sys, time
+from naga.bench.cache_trace import Contender, Server
+with Server(Contender(name="w", place=sys.argv[1], api="tokens")):
+    print("there", flush=True)
+    time.sleep(60)
+"""
+
+
+def worked_place(folder: Path, watcher: socket.socket) -> str:
+    (folder / "server.py").write_text(WORKED)
+    words = (sys.executable, str(folder / "server.py"), "{port}", str(watcher.getsockname()[1]))
+    return shlex.join(words)
+
+
+def assert_worker_ends(connection: socket.socket) -> None:
+    connection.settimeout(20)
+    assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_no_server_and_no_worker_of_it(number: int, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as watcher:
+        watcher.settimeout(30)
+        command = [sys.executable, "-c", BENCH, worked_place(tmp_path, watcher)]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0
+        ) as bench:
+            connection, _ = watcher.accept()
+            assert bench.stdout is not None and bench.stdout.readline() == b"there\n"
+            bench.send_signal(number)
+            assert bench.wait(30) in (128 + number, -number)
+        with connection:
+            assert_worker_ends(connection)
+
+
+@pytest.mark.parametrize("died", [False, True])
+def test_no_worker_outlives_its_server(died: bool, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with socket.create_server(("127.0.0.1", 0)) as watcher:
+        watcher.settimeout(30)
+        place = worked_place(tmp_path, watcher)
+        with Server(Contender(name="w", place=place, api="tokens")) as server:
+            connection, _ = watcher.accept()
+            if died:
+                assert server._process is not None
+                server._process.kill()
+                server._process.wait()
+        with connection:
+            assert_worker_ends(connection)
+    assert signal.getsignal(signal.SIGTERM) is before
