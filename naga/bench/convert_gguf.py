@@ -28,7 +28,7 @@ from naga.checkpoint.load import StoredModel
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.data.template import CHAT_TEMPLATE
-from naga.data.tokenizer import END, Tokenizer
+from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
 from naga.model.lm import value_dtype
 
 if TYPE_CHECKING:
@@ -149,6 +149,8 @@ def _add_tokenizer(writer: "GGUFWriter", model: Path, vocab_size: int) -> None:
     # It wants one; no token is made of these two.
     writer.add_token_merges(["< <"])
     writer.add_eos_token_id(tokenizer.control_id(END))
+    # Else it takes token 11.
+    writer.add_bos_token_id(tokenizer.control_id(END_OF_TEXT))
     writer.add_add_bos_token(False)
     writer.add_chat_template(CHAT_TEMPLATE)
 

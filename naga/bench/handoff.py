@@ -3,8 +3,9 @@
 Every pair is a checkpoint as naga reads it and as the other engine does: as it is, from another
 layout and back, widened, or as GGUF. Both answer the same prompts greedily in float32, end tokens
 ending nothing. Where they first differ, naga's log-probabilities say how near the two tokens were:
-a difference is explained if both are likely alike (TIE), for then rounding decides. The servers are
-started with the very commands of `naga convert --plan`, but for the dtype. Not a test of speed.
+a difference is explained if both are likely alike (TIE), for then rounding decides. vLLM is started
+with the very command of `naga convert --plan`, but for the dtype; llama.cpp with keys and values in
+float32, and again as it keeps them by itself, which is told and not judged. Not a test of speed.
 """
 
 import json
@@ -13,6 +14,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,17 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A way to start an engine."""
+
+    start: Callable[[Path, Path, Path], tuple[Contender, tuple[str, ...]]]
+    """Of a checkpoint, the engine's interpreter, a folder; with the commands that filled it."""
+    name: str = ""
+    """Where it is not the only one."""
+    judged: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pair:
     """A checkpoint in both engines."""
 
@@ -88,6 +101,9 @@ class Pair:
     """What it is, in words."""
     engine: str
     version: str
+    setting: str = ""
+    judged: bool = True
+    """Whether it counts for the report."""
     commands: tuple[str, ...]
     """That made it what the engine opens, and that served it."""
     tokens: int
@@ -102,6 +118,10 @@ class Pair:
     def enough(self) -> int:
         """Prompts whose answers are the same in nearly all tokens."""
         return sum(count >= ENOUGH_TOKENS * self.tokens for count in self.same)
+
+    @property
+    def title(self) -> str:
+        return f"{self.engine} {self.version}" + (f", {self.setting}" if self.setting else "")
 
     @property
     def passed(self) -> bool:
@@ -126,7 +146,8 @@ class HandoffReport:
 
     @property
     def passed(self) -> bool:
-        return bool(self.pairs) and all(pair.passed for pair in self.pairs)
+        judged = [pair for pair in self.pairs if pair.judged]
+        return bool(judged) and all(pair.passed for pair in judged)
 
     def to_json(self) -> str:
         pairs = [{**asdict(pair), "passed": pair.passed} for pair in self.pairs]
@@ -150,7 +171,7 @@ class HandoffReport:
         parts += _markdown(("checkpoint", "engine", "reason"), told)
         parts += ["", "## What was run", ""]
         for pair in self.pairs:
-            parts += [f"{pair.model}, {pair.engine} {pair.version}:", "", "```sh"]
+            parts += [f"{pair.model}, {pair.title}:", "", "```sh"]
             parts += [*pair.commands, "```", ""]
         machine = self.machine
         parts += [f"naga {machine.naga} {machine.commit or ''}, torch {machine.torch}, prompts of"]
@@ -160,7 +181,7 @@ class HandoffReport:
 
     def _differences(self) -> list[str]:
         lines = [
-            (f"{pair.model}, {pair.engine}", *_difference_cells(one))
+            (f"{pair.model}, {pair.title}", *_difference_cells(one))
             for pair in self.pairs
             for one in pair.differences
         ]
@@ -173,7 +194,11 @@ INTRODUCTION = (
     "The same prompts, as token ids over HTTP, answered greedily in float32 by naga and by each "
     "engine's own server; end tokens end nothing. The deviation is the largest between the two "
     f"log-probabilities of a token that both chose. A difference is explained where naga prefers "
-    f"its token by no more than {TIE:g} nats."
+    f"its token by no more than {TIE:g} nats.\n\n"
+    "llama.cpp keeps keys and values in f16 unless told otherwise. It is judged with float32, in "
+    "which the others compute, and told with its own: what f16 changes is the deviation between "
+    "the two rows. A router whose choice is nearly a tie may then take another expert, and one "
+    "token deviates far more than the rest."
 )
 SUMMARY = ("checkpoint", "engine", "prompts", "same in 60 of 64", "deviation", "verdict")
 DIFFERENCE = ("pair", "prompt", "after tokens", "naga", "theirs", "our margin", "theirs", "")
@@ -187,11 +212,11 @@ def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> list[s
 def _summary_cells(pair: Pair) -> tuple[str, ...]:
     return (
         pair.model,
-        f"{pair.engine} {pair.version}",
+        pair.title,
         str(len(pair.same)),
         f"{pair.enough} ({min(pair.same)} tokens at least)",
         f"{pair.deviation:.1e}",
-        "same" if pair.passed else "NOT THE SAME",
+        ("same" if pair.passed else "NOT THE SAME") + ("" if pair.judged else ", told alone"),
     )
 
 
@@ -239,7 +264,10 @@ def run_handoff(
             if reason is not None:
                 refusals.append(Refusal(model=candidate.name, engine=engine, reason=reason))
                 continue
-            pairs.append(_compare(candidate, peers[engine], asked, ours, work, console))
+            for setting in SETTINGS[engine]:
+                pairs.append(
+                    _compare(candidate, peers[engine], setting, asked, ours, work, console)
+                )
     return HandoffReport(
         command=command,
         seed=seed,
@@ -331,15 +359,16 @@ def answer(path: Path, prompts: Sequence[tuple[int, ...]], tokens: int) -> list[
 def _compare(
     candidate: Candidate,
     peer: Installed,
+    setting: Setting,
     prompts: Sequence[tuple[int, ...]],
     ours: Sequence[Reply],
     work: Path,
     console: Console,
 ) -> Pair:
     engine, tokens = peer.peer.name, len(ours[0].tokens)
-    contender, made = START[engine](candidate.theirs, peer.python, work)
+    contender, made = setting.start(candidate.theirs, peer.python, work)
     theirs = list[Heard]()
-    say(console, f"{candidate.name}: {engine} {peer.version}")
+    say(console, f"{candidate.name}: {engine} {peer.version} {setting.name}")
     with Server(contender) as server:
         model = server.model()
         with counter("prompts", console, verb="asking", total=len(prompts)) as done:
@@ -351,6 +380,8 @@ def _compare(
         model=candidate.name,
         engine=engine,
         version=peer.version,
+        setting=setting.name,
+        judged=setting.judged,
         commands=(*candidate.commands, *made, contender.place),
         tokens=tokens,
         same=tuple(tokens if one is None else one.at for one in found),
@@ -366,12 +397,13 @@ def same_tokens(ours: Reply, theirs: Heard) -> int:
 
 
 def difference(index: int, ours: Reply, theirs: Heard) -> Difference | None:
-    """The first of an answer. ConfigError for an answer that is shorter than ours."""
+    """The first of an answer. ConfigError for an answer of another length than ours."""
+    if len(theirs.tokens) != len(ours.tokens):
+        asked, came = len(ours.tokens), len(theirs.tokens)
+        raise ConfigError(f"prompt {index}: the answer has {came} tokens, not {asked}")
     at = same_tokens(ours, theirs)
     if at == len(ours.tokens):
         return None
-    if at == len(theirs.tokens):
-        raise ConfigError(f"prompt {index}: the answer ends after {at} tokens")
     our, their = ours.tokens[at], theirs.tokens[at]
     likely = dict(ours.top_logprobs[at])
     # A token that is not among the likely ones is less likely than the last of them.
@@ -406,12 +438,15 @@ def _start_vllm(path: Path, python: Path, work: Path) -> tuple[Contender, tuple[
     return Contender(name="vllm", place=shlex.join(words), api="tokens"), ()
 
 
-def _start_llama_cpp(path: Path, python: Path, work: Path) -> tuple[Contender, tuple[str, ...]]:
+def _start_llama_cpp(
+    path: Path, python: Path, work: Path, cache: Sequence[str] = ()
+) -> tuple[Contender, tuple[str, ...]]:
     file = work / f"{path.name}-f32.gguf"
     convert_gguf(path, file, "f32")
     words = (
         str(python), _shown(SERVER), "--model", str(file), "--port", "{port}",
         "--hf_pretrained_model_name_or_path", "ids", "--n_ctx", "1024", "--logits_all", "true",
+        *cache,
     )  # fmt: skip
     made = f"naga bench convert-gguf {_shown(path)} --out {file} --type f32"
     return Contender(name="llama.cpp", place=shlex.join(words), api="tokens"), (made,)
@@ -458,5 +493,13 @@ def _heard(choice: dict[str, Any], token_of: Callable[[str], int]) -> Heard:
     )
 
 
-START = {"vllm": _start_vllm, "llama.cpp": _start_llama_cpp}
+# ggml's number of float32.
+FLOAT_CACHE = ("--type_k", "0", "--type_v", "0")
+SETTINGS = {
+    "vllm": (Setting(start=_start_vllm),),
+    "llama.cpp": (
+        Setting(start=partial(_start_llama_cpp, cache=FLOAT_CACHE)),
+        Setting(start=_start_llama_cpp, name="keys and values in f16", judged=False),
+    ),
+}
 ASK = {"vllm": _ask_vllm, "llama.cpp": _ask_llama_cpp}

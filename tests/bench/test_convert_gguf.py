@@ -71,6 +71,8 @@ def test_a_made_models_tokenizer_comes_along_and_no_other(tmp_path: Path) -> Non
             continue
         assert fields["tokenizer.ggml.model"].contents() == "gpt2"
         names = fields["tokenizer.ggml.tokens"].contents()
+        ends = [fields[f"tokenizer.ggml.{x}_token_id"].contents() for x in ("bos", "eos")]
+        assert [names[end] for end in ends] == ["<|endoftext|>", "<|end|>"]
         assert len(names) == 300 and names[299] == "<299>"
         assert names[tokenizer.encode("a")[0]] == "a"
 

@@ -88,9 +88,11 @@ def test_only_what_is_before_a_difference_deviates() -> None:
     assert deviation(reply((5,)), heard((1,))) == 0
 
 
-def test_an_answer_that_ends_early_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="prompt 4: the answer ends after 2 tokens"):
-        difference(4, reply((1, 2, 3)), heard((1, 2)))
+@pytest.mark.parametrize("theirs", [(1, 2), (1, 3), (1, 2, 3, 4)])
+def test_an_answer_that_lacks_a_token_is_an_error(theirs: tuple[int, ...]) -> None:
+    """Also one from within, which would else count as a difference."""
+    with pytest.raises(ConfigError, match=rf"prompt 4: the answer has {len(theirs)} tokens, not 3"):
+        difference(4, reply((1, 2, 3)), heard(theirs))
 
 
 TIED = Difference(prompt=0, at=9, ours=1, theirs=2, our_margin=0.002, their_margin=0.001)
@@ -123,15 +125,22 @@ def report(*pairs: Pair) -> HandoffReport:
 def test_the_page_tells_every_difference_and_every_command() -> None:
     page = report(pair((64,) * 39 + (9,), TIED)).to_markdown()
     assert "| m | vllm 1 | 40 | 39 (9 tokens at least) | 1.0e-05 | same |" in page
-    assert "| m, vllm | 0 | 9 | 1 | 2 | 0.0020 | 0.0010 | explained |" in page
+    assert "| m, vllm 1 | 0 | 9 | 1 | 2 | 0.0020 | 0.0010 | explained |" in page
     assert "| other | vllm | no kernel |" in page
     assert "serve it" in page and "make test-handoff" in page
     assert "There is none" in report(pair((64,) * 40)).to_markdown()
     assert "NOT THE SAME" in report(pair((1,) * 40, CLEAR)).to_markdown()
 
 
-def test_a_report_passes_if_all_pairs_do() -> None:
+def test_a_report_passes_if_all_that_are_judged_do() -> None:
     good, bad = pair((64,) * 40), pair((1,) * 40, CLEAR)
+    told = replace(bad, setting="as it comes", judged=False)
+    assert report(good, told).passed
+    assert not report(told).passed
+    assert (
+        "vllm 1, as it comes | 40 | 0 (1 tokens at least) | 1.0e-05 | NOT THE SAME, told alone |"
+        in (report(good, told).to_markdown())
+    )
     assert report(good).passed
     assert not report(good, bad).passed
     assert not report().passed
@@ -161,6 +170,15 @@ def test_candidates_are_made_and_refused_by_name(tmp_path: Path) -> None:
         assert refused["granitemoehybrid, to naga's layout and back", engine] is None
     assert refused["naga-mini, widened", "vllm"] is None
     assert refused["nemotron_h, to naga's layout and back", "vllm"] is None
+
+
+def test_llama_cpp_is_judged_in_float32(tmp_path: Path) -> None:
+    started = {
+        setting.judged: setting.start(MINI, Path("python"), tmp_path)[0].place
+        for setting in handoff.SETTINGS["llama.cpp"]
+    }
+    assert "--type_k 0 --type_v 0" in started[True]
+    assert "--type_" not in started[False]
 
 
 class Recorded:

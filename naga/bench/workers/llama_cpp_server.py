@@ -1,9 +1,10 @@
 """llama-cpp-python's own OpenAI server, whose texts are token ids in decimals: `17 4 256`.
 
 Its completions take texts alone, and a GGUF file of naga's may have no tokenizer; so prompts and
-answers are exact. No token ends an answer. Run by the interpreter of the peer's environment, with
-the server's own arguments and a name for --hf_pretrained_model_name_or_path. Imports nothing of
-naga.
+answers are exact. No token ends an answer. None begins a text: llama.cpp takes one for that even of
+a file that names none, and the server would leave it out of an answer's tokens. Run by the
+interpreter of the peer's environment, with the server's own arguments and a name for
+--hf_pretrained_model_name_or_path. Imports nothing of naga.
 """
 
 from llama_cpp import llama_cpp as library
@@ -29,7 +30,12 @@ def _ends_nothing(vocabulary: object, token: int) -> bool:
     return False
 
 
+def _no_token(vocabulary: object) -> int:
+    return -1
+
+
 if __name__ == "__main__":
     library.llama_vocab_is_eog = _ends_nothing
+    library.llama_vocab_bos = _no_token
     llama_tokenizer.LlamaHFTokenizer.from_pretrained = classmethod(_ids_alone)
     main()
