@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from checkpoint import tiny
-from naga.checkpoint.config import read_layout, read_model_config
+from naga.checkpoint.config import LAYOUTS, read_layout, read_model_config
 from naga.checkpoint.convert import convert
 from naga.checkpoint.load import StoredModel, load_model
 from naga.checkpoint.save import save_model
@@ -62,6 +62,67 @@ def test_there_and_back_again_is_the_same(name: str, dtype: torch.dtype, tmp_pat
     assert (found.source_layout, found.layout) == ("naga", layout)
     assert found.tensors == len(tensors(first))
     assert found.num_bytes == sum(x.numel() * x.element_size() for x in tensors(first).values())
+
+
+# What each family cannot be said in, and the fault that is named; it goes to all others.
+REFUSED = {
+    ("bamba", "granitemoehybrid"): "layer 2 (attention): granitemoehybrid has no rope of 4 of 8",
+    ("bamba", "nemotron_h"): "nemotron_h has no tied embeddings",
+    ("mamba2", "granitemoehybrid"): "layer 1: granitemoehybrid has no M here",
+    ("mamba2", "nemotron_h"): "nemotron_h has no tied embeddings",
+    ("llama", "nemotron_h"): "nemotron_h has no tied embeddings",
+    ("qwen3", "granitemoehybrid"): "layer 0 (attention): granitemoehybrid has no qk_norm",
+    ("qwen3", "nemotron_h"): "nemotron_h has no tied embeddings",
+    ("qwen3_moe", "granitemoehybrid"): "layer 3: granitemoehybrid has no mix of - and E",
+    ("qwen3_moe", "nemotron_h"): "layer 0 (attention): nemotron_h has no rope",
+    ("jamba", "granitemoehybrid"): "layer 0: granitemoehybrid has no S here",
+    ("jamba", "nemotron_h"): "layer 0 (Mamba-1): nemotron_h has no such layer",
+    ("mamba", "granitemoehybrid"): "layer 0: granitemoehybrid has no S here",
+    ("mamba", "nemotron_h"): "layer 0 (Mamba-1): nemotron_h has no such layer",
+    ("falcon_h1", "granitemoehybrid"): "layer 0: granitemoehybrid has no H here",
+    ("falcon_h1", "nemotron_h"): "layer 0 (parallel attention and Mamba-2): nemotron_h has no such",
+    ("granitemoehybrid", "nemotron_h"): "nemotron_h has no tied embeddings",
+    ("nemotron_h", "granitemoehybrid"): "layer 3: granitemoehybrid has no * here",
+}
+ALONE = PUBLIC | {"granitemoehybrid": tiny.GRANITE_DENSE, "nemotron_h": tiny.NEMOTRON_DENSE}
+ALONE |= {"jamba": tiny.JAMBA_DENSE}
+FAMILIES = {name: config for name, config in ALONE.items() if "-" not in name}
+
+
+@pytest.mark.parametrize("layout", ["granitemoehybrid", "nemotron_h", "naga"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_goes_to_another_bit_by_bit_or_is_refused(
+    name: str, layout: str, tmp_path: Path
+) -> None:
+    first = saved(tmp_path / "first", FAMILIES[name])
+    assert read_layout(first)[0].model_type == name
+    if (name, layout) in REFUSED:
+        with pytest.raises(ConfigError) as caught:
+            transcode(first, tmp_path / "other", layout)
+        assert str(caught.value).startswith(REFUSED[name, layout])
+        assert [path.name for path in tmp_path.iterdir()] == ["first"]
+        return
+    transcode(first, tmp_path / "other", layout)
+    assert read_layout(tmp_path / "other")[0].model_type == layout
+    assert read_model_config(tmp_path / "other") == read_model_config(first)
+    ours = dict(StoredModel(first).tensors())
+    assert_same_bits(ours, dict(StoredModel(tmp_path / "other").tensors()))
+    transcode(tmp_path / "other", tmp_path / "back", name)
+    assert_same_bits(tensors(first), tensors(tmp_path / "back"))
+
+
+def test_every_family_is_here() -> None:
+    assert FAMILIES.keys() == {layout.model_type for layout in LAYOUTS} - {"naga"}
+
+
+def test_mamba_2_with_a_head_of_its_own_goes_to_nemotron_h(tmp_path: Path) -> None:
+    config = tiny.vary(tiny.MAMBA2, tie_embeddings=False)
+    first = saved(tmp_path / "first", config)
+    transcode(first, tmp_path / "other", "nemotron_h")
+    transcode(tmp_path / "other", tmp_path / "back", read_layout(first)[0].model_type)
+    assert_same_bits(tensors(first), tensors(tmp_path / "back"))
+    ours, theirs = (load_model(tmp_path / x, tiny.RUNTIME) for x in ("first", "other"))
+    assert torch.equal(logits(ours), logits(theirs))
 
 
 @pytest.mark.parametrize("name", PUBLIC)
