@@ -8,7 +8,7 @@ T tokens of a block, K layers that share a block table, N sequences.
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
@@ -24,6 +24,10 @@ from naga.data.tokenizer import Tokenizer
 from naga.model.account import Account, account
 
 ENGINES = ("vllm", "sglang", "llama.cpp", "transformers")
+# Layouts of which it is known here how vLLM and SGLang divide memory.
+BATCHED = ("llama", "granitemoehybrid", "nemotron_h", "qwen3", "qwen3_moe")
+# Layouts whose cache in transformers counts positions without an attention layer.
+STATES_ALONE = ("mamba", "mamba2")
 # Of the memory that an engine is given: the rest is for what it computes with.
 USED = 0.9
 MOST_SEQUENCES = 256
@@ -44,6 +48,7 @@ VLLM_PARSERS = {
     ),
     "chat": ("--reasoning-parser", "deepseek_r1"),
 }  # fmt: skip
+VLLM_STATES = ("--mamba-ssm-cache-dtype", "float32", "--no-enable-prefix-caching")
 SGLANG_PARSERS = {
     "nemotron_h": ("--tool-call-parser", "qwen3_coder", "--reasoning-parser", "nemotron_3"),
     "chat": ("--reasoning-parser", "deepseek-r1"),
@@ -117,6 +122,11 @@ class Subject:
         return "chat" if self.chat else self.layout.model_type
 
     @property
+    def stateful(self) -> bool:
+        """It has layers that keep a state."""
+        return self.account.state_bytes > 0
+
+    @property
     def weight_bytes(self) -> int:
         return BFLOAT16 * self.account.parameters
 
@@ -174,12 +184,25 @@ def problems(layout: Layout, config: ModelConfig, engine: str) -> Iterator[str]:
             "another, or says what it cannot express"
         )
     elif engine == "llama.cpp" and layout.model_type != "nemotron_h":
-        yield from convert_gguf.refusals(config)
+        ours = layout.model_type in ("naga", "granitemoehybrid")
+        own = f"llama.cpp's own convert_hf_to_gguf.py may know {layout.model_type}"
+        for problem in convert_gguf.refusals(config):
+            yield (
+                problem if ours else f"`naga bench convert-gguf` cannot write it: {problem}; {own}"
+            )
     elif engine in ("vllm", "sglang"):
-        yield from _batching_problems(layout, config)
+        yield from _batching_problems(layout, config, engine)
 
 
-def _batching_problems(layout: Layout, config: ModelConfig) -> Iterator[str]:
+def _batching_problems(layout: Layout, config: ModelConfig, engine: str) -> Iterator[str]:
+    name = layout.model_type
+    if name == "bamba" and engine == "vllm":
+        yield "it has no bamba since 0.23"
+    elif name not in BATCHED:
+        yield (
+            f"how it divides memory for {name} is not known here, only for {', '.join(BATCHED)}; "
+            f"`naga convert --plan transformers` prints a command"
+        )
     attention, mamba = config.attention, config.mamba
     granite = layout.model_type == "granitemoehybrid"
     if attention is None:
@@ -223,6 +246,8 @@ def _divides(count: int, config: ModelConfig) -> bool:
         sizes.append(max(attention.num_kv_heads, count))
         if count % attention.num_kv_heads and attention.num_kv_heads % count:
             return False
+    if config.mamba1 is not None:
+        sizes.append(config.mamba1.inner_dim)
     if mamba is not None:
         sizes.append(mamba.num_heads)
         if mamba.num_groups > 1:
@@ -242,21 +267,30 @@ def _vllm(subject: Subject) -> Plan:
         "--dtype", "bfloat16",
         "--max-model-len", str(numbers.context),
         "--max-num-seqs", str(numbers.max_sequences),
-        "--mamba-ssm-cache-dtype", "float32",
-        "--no-enable-prefix-caching",
+        *(VLLM_STATES if subject.stateful else ()),
         "--tensor-parallel-size", "1",
-        *VLLM_PARSERS[subject.format],
+        *VLLM_PARSERS.get(subject.format, ()),
     )  # fmt: skip
-    limits = (
+    limits = [
         *cpu_problems(subject.layout, subject.config),
-        "prefix caching: on a CPU the process ends with it, for nemotron_h nothing is ever found; "
-        f"on a GPU only whole blocks of {numbers.block_tokens:,} tokens are found",
         "on a CPU: a request with a seed whose prompt is longer than a chunk ends the process",
         f"on a CPU: set VLLM_CPU_KVCACHE_SPACE={max(1, numbers.cache_bytes >> 30)} (GiB)",
-        "speculative decoding for granitemoehybrid",
         "bitwise the same answer in another batch",
-    )
-    return _plan("vllm", subject, (command,), numbers, limits)
+        *_unparsed(subject, VLLM_PARSERS),
+    ]
+    if subject.stateful:
+        limits += [
+            "prefix caching: on a CPU the process ends with it, for nemotron_h nothing is ever "
+            f"found; on a GPU only whole blocks of {numbers.block_tokens:,} tokens are found"
+        ]
+        if subject.layout.model_type == "granitemoehybrid":
+            limits += ["speculative decoding for granitemoehybrid"]
+    return _plan("vllm", subject, (command,), numbers, tuple(limits))
+
+
+def _unparsed(subject: Subject, parsers: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    if subject.format not in parsers:
+        yield "tool calls and reasoning, unless the parsers of the model's format are named"
 
 
 def vllm_numbers(subject: Subject) -> Numbers:
@@ -294,7 +328,7 @@ def _numbers(
 
 def _sglang(subject: Subject) -> Plan:
     full = subject.cache_bytes // subject.sequence_bytes
-    states = subject.cache_bytes // max(1, 2 * subject.account.state_bytes)
+    states = subject.cache_bytes // (2 * subject.account.state_bytes) if subject.stateful else full
     numbers = _numbers(subject, full, min(MOST_SEQUENCES, states))
     command = (
         "python", "-m", "sglang.launch_server",
@@ -302,17 +336,20 @@ def _sglang(subject: Subject) -> Plan:
         "--dtype", "bfloat16",
         "--context-length", str(numbers.context),
         "--max-running-requests", str(numbers.max_sequences),
-        "--mamba-ssm-dtype", "float32",
+        *(("--mamba-ssm-dtype", "float32") if subject.stateful else ()),
         "--tp", "1",
         *SGLANG_PARSERS.get(subject.format, ()),
     )  # fmt: skip
-    limits = (
-        "its radix cache keeps few states: a prompt that leaves a known one half-way is read anew",
-        "tool calls of Granite: no parser of that format was found" if not subject.chat else
-        "tool calls: the model's own chat format has none",
-        "this command was checked against SGLang's sources, not run",
-    )  # fmt: skip
-    return _plan("sglang", subject, (command,), numbers, limits)
+    limits = ["this command was checked against SGLang's sources, not run"]
+    if subject.chat:
+        limits += ["tool calls: the model's own chat format has none"]
+    elif subject.format == "granitemoehybrid":
+        limits += ["tool calls of Granite: no parser of that format was found"]
+    else:
+        limits += _unparsed(subject, SGLANG_PARSERS)
+    if subject.stateful:
+        limits += ["a prompt that leaves a known one half-way: its radix cache keeps few states"]
+    return _plan("sglang", subject, (command,), numbers, tuple(limits))
 
 
 def _llama_cpp(subject: Subject) -> Plan:
@@ -328,10 +365,14 @@ def _llama_cpp(subject: Subject) -> Plan:
         "--parallel", str(numbers.max_sequences),
         "--jinja", "--reasoning-format", "auto",
     )  # fmt: skip
-    limits = (
+    states = (
         "cutting the oldest tokens of a full context: a state cannot forget",
         "states in less than float32",
         "saved slots find nothing again: a conversation is read anew after a restart",
+    )
+    limits = (
+        *(states if subject.stateful else ()),
+        "keys and values in more than f16, unless --cache-type-k f32 --cache-type-v f32 is added",
         "--tensor-split cuts by layers and rows, not by the divisors above",
         *(() if nemotron else ("a merging tokenizer of naga's: the file takes token ids alone",)),
         *(("naga's converter writes no nemotron_h: the first command is llama.cpp's own",)
@@ -344,13 +385,15 @@ def _transformers(subject: Subject) -> Plan:
     full = subject.cache_bytes // subject.sequence_bytes
     numbers = _numbers(subject, full, min(1, full))
     command = ("transformers", "serve", str(subject.path), "--dtype", "bfloat16")
-    limits = [
-        "continuous batching: it knows attention alone, so one request at a time",
-        "states saved or shared between requests",
-        "tensor parallelism of Mamba layers",
-    ]
+    limits = ["more than one request at a time, unless --continuous-batching is added"]
+    if subject.stateful:
+        limits = [
+            "continuous batching: it knows attention alone, so one request at a time",
+            "states saved or shared between requests",
+            "tensor parallelism of Mamba layers",
+        ]
     config, given = subject.config, read_json(subject.path / CONFIG_FILE)
-    if config.attention is None:
+    if config.attention is None and subject.layout.model_type not in STATES_ALONE:
         limits.append("a cache: it counts positions by an attention layer, of which there is none")
     step = given.get("time_step_min")
     if subject.layout.model_type == "nemotron_h" and (step is None or step > INERT_STEP):

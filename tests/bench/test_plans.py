@@ -21,7 +21,13 @@ from naga.checkpoint.convert import convert
 from naga.checkpoint.fields import to_json
 from naga.checkpoint.save import save_model
 from naga.config.base import ConfigError
-from naga.config.model import AttentionConfig, MambaConfig, ModelConfig
+from naga.config.model import (
+    AttentionConfig,
+    Mamba1Config,
+    MambaConfig,
+    ModelConfig,
+    RopeConfig,
+)
 from naga.config.quantisation import Quantisation
 from naga.model.account import account
 
@@ -200,3 +206,79 @@ def test_a_chat_format_of_naga_s_has_its_reasoning_parsed(tmp_path: Path) -> Non
     plan = make_plan(tmp_path / "m", "vllm", memory_bytes=GIB)
     assert after(plan, "--reasoning-parser") == "deepseek_r1"
     assert "--tool-call-parser" not in plan.commands[0]
+
+
+ATTENTION_ALONE = {"llama": tiny.LLAMA, "qwen3": tiny.QWEN3, "qwen3_moe": tiny.QWEN3_MOE}
+NOT_BATCHED = {
+    "bamba": tiny.BAMBA,
+    "jamba": tiny.JAMBA,
+    "falcon_h1": tiny.FALCON,
+    "mamba": tiny.MAMBA1_ALONE,
+    "mamba2": tiny.MAMBA2,
+}
+
+
+@pytest.mark.parametrize("name", ATTENTION_ALONE)
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "transformers"])
+def test_attention_alone_has_no_words_about_states(name: str, engine: str, tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, ATTENTION_ALONE[name], engine)
+    assert plan.layout == name
+    assert not any("mamba" in word or "prefix" in word for word in plan.commands[0])
+    assert not any("state" in limit for limit in plan.limits)
+    assert plan.numbers.state_bytes == 0
+    if engine != "transformers":
+        assert any("unless the parsers" in limit for limit in plan.limits)
+
+
+@pytest.mark.parametrize("name", ATTENTION_ALONE)
+def test_blocks_of_attention_alone_fill_the_cache(name: str, tmp_path: Path) -> None:
+    config = ATTENTION_ALONE[name]
+    room = 2 * account(config).parameters + 40 * 128 * account(config).kv_bytes_per_token
+    numbers = plan_of(tmp_path, config, "vllm", memory=room * 10 // 9 + 1).numbers
+    # A context of 128 tokens is one block.
+    assert (numbers.block_tokens, numbers.blocks) == (128, 40)
+    assert (numbers.full_sequences, numbers.max_sequences) == (40, 40)
+
+
+@pytest.mark.parametrize("name", NOT_BATCHED)
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_what_no_number_is_known_of_is_refused(name: str, engine: str, tmp_path: Path) -> None:
+    dropped = (name, engine) == ("bamba", "vllm")
+    reason = "it has no bamba since" if dropped else f"how it divides memory for {name} is not"
+    with pytest.raises(ConfigError, match=f"{engine} cannot serve it: {reason}"):
+        plan_of(tmp_path, NOT_BATCHED[name], engine)
+
+
+@pytest.mark.parametrize("name", NOT_BATCHED)
+def test_every_family_goes_to_transformers(name: str, tmp_path: Path) -> None:
+    config = NOT_BATCHED[name]
+    plan = plan_of(tmp_path, config, "transformers")
+    assert plan.layout == name
+    assert plan.numbers.state_bytes == account(config).state_bytes > 0
+    assert plan.numbers.weight_bytes == 2 * account(config).parameters
+    assert any("a cache" in limit for limit in plan.limits) is False
+
+
+def test_llama_goes_to_llama_cpp_by_naga_s_converter_and_qwen_does_not(tmp_path: Path) -> None:
+    rope = RopeConfig(theta=300.0)
+    llama = tiny.vary(
+        tiny.LLAMA, attention=AttentionConfig(num_heads=4, num_kv_heads=2, head_dim=8, rope=rope)
+    )
+    plan = make_plan(described(tmp_path / "a", llama), "llama.cpp", memory_bytes=GIB)
+    assert plan.layout == "llama" and plan.commands[0][:3] == ("naga", "bench", "convert-gguf")
+    assert not any("state" in limit for limit in plan.limits)
+    for name, config in {**ATTENTION_ALONE, **NOT_BATCHED}.items():
+        folder = described(tmp_path / name, config)
+        with pytest.raises(ConfigError) as caught:
+            make_plan(folder, "llama.cpp", memory_bytes=GIB)
+        message = str(caught.value)
+        assert "`naga bench convert-gguf` cannot write it: " in message
+        assert message.endswith(f"convert_hf_to_gguf.py may know {name}")
+
+
+def test_devices_divide_mamba_1_too() -> None:
+    attention = AttentionConfig(num_heads=8, num_kv_heads=8, head_dim=8)
+    config = tiny.vary(tiny.JAMBA_DENSE, pattern="S-*-", attention=attention)
+    assert tensor_parallel(config) == (1, 2, 4, 8)
+    odd = tiny.vary(config, mamba1=Mamba1Config(inner_dim=36, state_dim=16, dt_rank=12))
+    assert tensor_parallel(odd) == (1, 2, 4)
