@@ -289,7 +289,7 @@ def _refusal(path: Path, engine: str) -> str | None:
 
 
 def make_candidates(work: Path) -> Iterator[Candidate]:
-    """One after the other: naga-mini, and random weights of both families."""
+    """One after the other: naga-mini, and random weights of each family that engines batch."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     yield Candidate(name="naga-mini", ours=MINI, theirs=MINI)
@@ -299,7 +299,7 @@ def make_candidates(work: Path) -> Iterator[Candidate]:
     yield Candidate(
         name="naga-mini, widened", ours=MINI, theirs=wide, commands=(line,), engines=("vllm",)
     )
-    for layout in ("granitemoehybrid", "nemotron_h"):
+    for layout in ("granitemoehybrid", "nemotron_h", "llama", "qwen3", "qwen3_moe"):
         yield _round_trip(work, layout)
     experts = work / "nemotron_h-experts"
     _make(experts)

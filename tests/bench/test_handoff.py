@@ -156,18 +156,22 @@ def test_prompts_are_questions_for_a_trained_tokenizer(tmp_path: Path) -> None:
 
 def test_candidates_are_made_and_refused_by_name(tmp_path: Path) -> None:
     found: dict[str, Candidate] = {one.name: one for one in handoff.make_candidates(tmp_path / "w")}
-    assert len(found) == 5
+    assert len(found) == 8
     refused = {
         (name, engine): handoff._refusal(one.theirs, engine)
         for name, one in found.items()
         for engine in one.engines
     }
     said = {key: reason for key, reason in refused.items() if reason is not None}
-    assert len(said) == 4
+    assert len(said) == 6
     assert "head_dim" in said["naga-mini", "vllm"]
     assert "without a gate" in said["nemotron_h with experts", "vllm"]
-    for engine in ("vllm", "llama.cpp"):
-        assert refused["granitemoehybrid, to naga's layout and back", engine] is None
+    for layout in ("granitemoehybrid", "llama"):
+        for engine in ("vllm", "llama.cpp"):
+            assert refused[f"{layout}, to naga's layout and back", engine] is None
+    for layout in ("qwen3", "qwen3_moe"):
+        assert refused[f"{layout}, to naga's layout and back", "vllm"] is None
+        assert "no qk_norm" in said[f"{layout}, to naga's layout and back", "llama.cpp"]
     assert refused["naga-mini, widened", "vllm"] is None
     assert refused["nemotron_h, to naga's layout and back", "vllm"] is None
 
