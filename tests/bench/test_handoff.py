@@ -176,7 +176,8 @@ def test_candidates_are_made_and_refused_by_name(tmp_path: Path) -> None:
     assert refused["nemotron_h, to naga's layout and back", "vllm"] is None
 
 
-def test_llama_cpp_is_judged_in_float32(tmp_path: Path) -> None:
+def test_llama_cpp_is_judged_in_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handoff, "convert_gguf", lambda path, file, kind: None)
     started = {
         setting.judged: setting.start(MINI, Path("python"), tmp_path)[0].place
         for setting in handoff.SETTINGS["llama.cpp"]
