@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from naga.checkpoint.hub import find_model
 from naga.checkpoint.load import load_model
 from naga.config.base import ConfigError
 from naga.config.train import SftConfig
@@ -26,7 +27,8 @@ def sft(config: SftConfig, runtime: Runtime) -> Path:
     """
     console = Console(stderr=True)
     with open_run(config.run_dir, config, FREE_KEYS) as run:
-        tokenizer = Tokenizer.load(config.init_from)
+        folder = find_model(config.init_from)
+        tokenizer = Tokenizer.load(folder)
         if not tokenizer.is_chat():
             raise ConfigError(
                 f"{config.init_from}: its tokenizer lacks chat control tokens; "
@@ -36,7 +38,7 @@ def sft(config: SftConfig, runtime: Runtime) -> Path:
         source = counted(conversations, "conversations", console)
         samples = list(conversation_samples(tokenizer, source))
         master = Runtime(device=runtime.device, dtype=torch.float32)
-        model = make_trainable(load_model(config.init_from, master))
+        model = make_trainable(load_model(folder, master))
         job = Job(
             config=config,
             runtime=runtime,
