@@ -308,6 +308,38 @@ def determinism(
 
 
 @app.command()
+def real(
+    model: Checkpoint,
+    text: Annotated[
+        Path | None, typer.Option(help="For perplexity and prompts; default: built in. 文本")
+    ] = None,
+    schedules: Annotated[int, typer.Option(min=1, help="Of determinism. 随机调度次数")] = 3,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """Acceptance of a real checkpoint: parity, determinism, cache, speed. 真实模型验收."""
+    from naga.bench.real import built_in_text, run_real
+    from naga.bench.report import make_room
+    from naga.disk import write_atomic
+
+    make_room(markdown)
+    folder = find_model(model)
+    report = run_real(
+        folder,
+        str(model),
+        text or built_in_text(),
+        schedules=schedules,
+        command=_command(),
+        console=Console(stderr=True),
+    )
+    if markdown is not None:
+        write_atomic(markdown, report.to_markdown())
+    print_report(report, as_json)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def cache(
     model: Checkpoint,
     turns: Annotated[int, typer.Option(min=2, help="Of the conversation. 轮数")] = 8,

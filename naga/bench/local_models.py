@@ -76,7 +76,7 @@ class LocalModels:
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
         for heading in ("model\n模型", "family\n类型", "licence\n许可"):
             table.add_column(heading, overflow="fold")
-        for heading in ("parameters\n参数", "disk\n磁盘 GB", *HELD):
+        for heading in ("parameters\n参数 M", "disk\n磁盘 GB", *HELD):
             table.add_column(heading, justify="right")
         for model in self.models:
             table.add_row(*_cells(model))
@@ -84,12 +84,10 @@ class LocalModels:
         return Group(table, "", *problems, self._note())
 
     def _note(self) -> str:
-        speed = (
-            "" if self.bytes_per_s is None else f"; memory 内存 {self.bytes_per_s / 1e9:.1f} GB/s"
-        )
+        read = "" if self.bytes_per_s is None else f", read at {self.bytes_per_s / 1e9:.1f} GB/s"
         return (
-            f"Tokens/s at most where it fits into {size(self.available_bytes)} available{speed} "
-            "(batch 1, empty context). 放得下时的词元/秒上限。"
+            f"Tokens/s at most, where it fits into the {size(self.available_bytes)} of memory "
+            f"available{read} (batch 1, empty context). 放得下时的词元/秒上限。"
         )
 
 
@@ -120,13 +118,15 @@ def in_hub_cache() -> Iterator[Found]:
         repositories = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return
-    for repository in sorted(repositories, key=lambda one: one.repo_id):
-        if repository.repo_type != "model":
-            continue
-        for revision in sorted(repository.revisions, key=lambda one: one.commit_hash):
-            refs = sorted(revision.refs) or [revision.commit_hash]
-            name = repository.repo_id + ("" if "main" in refs else f"@{refs[0]}")
-            yield Found(name=name, place="hub", path=Path(revision.snapshot_path))
+    found = dict[str, Path]()
+    for repository in repositories:
+        if repository.repo_type == "model":
+            for revision in repository.revisions:
+                refs = sorted(revision.refs) or [revision.commit_hash]
+                name = repository.repo_id + ("" if "main" in refs else f"@{refs[0]}")
+                found[name] = Path(revision.snapshot_path)
+    for name, path in sorted(found.items()):
+        yield Found(name=name, place="hub", path=path)
 
 
 def within(folder: Path) -> Iterator[Found]:
@@ -171,7 +171,7 @@ def describe(found: Found, kernels: Kernels | None, available: int) -> LocalMode
 
 
 def read_licence(card: Path) -> str | None:
-    """Of the metadata that a model card begins with; the name in it where the licence is `other`."""
+    """Of the metadata that a model card begins with; `other` licences have a name there."""
     if not card.is_file():
         return None
     head = FRONT_MATTER.match(card.read_text(encoding="utf-8", errors="replace"))
@@ -200,7 +200,7 @@ def _cells(model: LocalModel) -> tuple[str, ...]:
         model.name,
         "-" if model.family is None else model.family,
         model.licence or "-",
-        "-" if model.parameters is None else f"{model.parameters:,}",
+        "-" if model.parameters is None else digits(model.parameters / 1e6),
         digits(model.disk_bytes / 1e9),
         *(_fit_cell(model, by_precision.get(precision)) for precision in HELD),
     )
@@ -211,6 +211,5 @@ def _fit_cell(model: LocalModel, found: Fit | None) -> str:
         return "-"
     if not found.fits:
         return "no 否"
-    return (
-        "yes 是" if found.decode_tokens_per_s is None else f"{digits(found.decode_tokens_per_s)}/s"
-    )
+    speed = found.decode_tokens_per_s
+    return "yes 是" if speed is None else f"{digits(speed)}/s"
