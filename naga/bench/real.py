@@ -171,7 +171,7 @@ class Acceptance:
         said = (
             f"{found.dtype}: logits within {found.largest_difference:.2g} (largest "
             f"{found.largest_logit:.3g}), the same likeliest token at {found.same_token} of "
-            f"{found.positions} positions, {found.unexplained} unexplained"
+            f"{found.positions} positions"
         )
         return _judged("parity", found.passed, said, asdict(found))
 

@@ -73,13 +73,14 @@ def test_what_cannot_be_compared_says_why(checkpoints: dict[str, Path], tmp_path
     assert dtype_within(10**9, 10**9) is None
 
 
-def test_a_flipped_token_is_explained_by_its_margin() -> None:
-    theirs = torch.tensor([[1.0, 0.0], [1.0, 0.9999]])
-    near = judge(torch.tensor([[1.0, 0.0], [0.9999, 1.0]]), theirs, "float32")
-    assert (near.same_token, near.unexplained, near.passed) == (1, 0, True)
-    far = judge(torch.tensor([[0.0, 0.3], [1.0, 0.9999]]), torch.tensor([[9.0, 0.0], [9.0, 0.0]]),
-                "bfloat16")  # fmt: skip
-    assert far.same_token == 1 and not far.passed
+def test_parity_is_judged_by_the_largest_difference() -> None:
+    theirs = torch.tensor([[2.0, 0.0], [1.0, 0.99999]])
+    near = judge(torch.tensor([[2.0, 0.0], [0.99999, 1.0]]), theirs, "float32")
+    assert (near.same_token, near.positions, near.passed) == (1, 2, True)
+    assert near.largest_logit == 2 and near.mean_divergence < 1e-9
+    for dtype, passed in (("float32", False), ("bfloat16", True)):
+        assert judge(theirs + torch.tensor([0.01, 0.0]), theirs, dtype).passed == passed
+    assert not judge(theirs + torch.tensor([0.2, 0.0]), theirs, "bfloat16").passed
 
 
 def test_the_built_in_text_has_both_languages() -> None:
