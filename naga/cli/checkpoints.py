@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from naga.checkpoint.hub import find_model
 from naga.cli.configs import model_config
 from naga.cli.options import AsJson
 from naga.config.load import parse_config
@@ -47,7 +48,7 @@ def convert(
     def progress(total: int) -> AbstractContextManager[Callable[[], None]]:
         return counter("steps", Console(stderr=True), verb="quantising", total=total)
 
-    found = run(source, out, quantisation, calibrate, progress=progress)
+    found = run(find_model(source), out, quantisation, calibrate, progress=progress)
     if as_json:
         print(json.dumps({"path": str(out), **found.to_dict()}, ensure_ascii=False))
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from naga.checkpoint.config import read_model_config
 from naga.checkpoint.fields import read_json
+from naga.checkpoint.load import Progress, unseen
 from naga.checkpoint.save import GENERATION_FILE
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig
@@ -49,12 +50,15 @@ class Reply:
     error: str | None = None
 
 
-def open_engine(path: Path, config: EngineConfig) -> Engine:
-    """Load the checkpoint folder `path` and start its engine; ConfigError names what is wrong."""
+def open_engine(path: Path, config: EngineConfig, progress: Progress = unseen) -> Engine:
+    """Load the checkpoint folder `path` and start its engine; ConfigError names what is wrong.
+
+    `progress`: told the bytes of the weights, it gives what is called with those read.
+    """
     # First: of a folder that is none, the tokenizer is not what is missing.
     read_model_config(path)
     tokenizer, stop_ids = Tokenizer.load(path), read_stop_ids(path)
-    return Engine(load_backend(path, config), tokenizer, config, stop_ids=stop_ids)
+    return Engine(load_backend(path, config, progress), tokenizer, config, stop_ids=stop_ids)
 
 
 def read_stop_ids(path: Path) -> frozenset[int]:
