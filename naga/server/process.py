@@ -22,6 +22,7 @@ from fastapi import FastAPI
 
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig, ServerConfig
+from naga.data.formats import format_of
 from naga.disk import state_home
 from naga.engine.chat import open_engine
 from naga.engine.engine import Engine
@@ -38,10 +39,10 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
     """
     folder = path or Path(str(resources.files("naga") / "assets" / "naga-mini"))
     with closing(_bind(server_config)) as listener, open_engine(folder, engine_config) as engine:
-        if not engine.tokenizer.is_chat():
-            raise ConfigError(
-                f"{folder}: its tokenizer has no chat tokens; try naga generate --raw"
-            )
+        try:
+            format_of(engine.tokenizer)
+        except ConfigError as error:
+            raise ConfigError(f"{folder}: {error}") from None
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         logging.getLogger("naga").setLevel(logging.INFO)
         name = folder.resolve().name
