@@ -15,8 +15,12 @@ ROLES = ("system", "user", "assistant", "tool")
 
 
 def to_json(value: object) -> str:
-    """One line, with one blank after each comma and colon; ValueError for NaN and infinity."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    """One line, with one blank after each comma and colon; ValueError for NaN, infinity and what is
+    nested too deeply."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     # Half a surrogate pair, which JSON can write and UTF-8 cannot, stays an escape.
     return text if _is_unicode(text) else json.dumps(value, allow_nan=False)
 

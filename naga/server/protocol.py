@@ -164,6 +164,11 @@ class OfferedTool(Config):
     type: Literal["function"]
     function: Function
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        to_json(self.function.parameters)
+        return self
+
     @property
     def tool(self) -> Tool:
         """With what the client gave and no more: the model reads it as it was sent."""

@@ -211,6 +211,13 @@ JSON = st.recursive(
 )
 
 
+def test_a_tool_must_be_json() -> None:
+    body = json.dumps(GOOD | {"tools": [named("a", parameters={"maximum": float("inf")})]})
+    with pytest.raises(ApiError) as caught:
+        parse_request(body.encode(), ChatRequest)
+    assert caught.value.param == "tools[0]"
+
+
 @given(st.dictionaries(st.sampled_from([*ChatRequest.model_fields, "tools"]) | st.text(), JSON))
 def test_any_object_is_parsed_or_refused(data: dict[str, Any]) -> None:
     body = json.dumps(GOOD | data).encode("utf-8", "surrogatepass")

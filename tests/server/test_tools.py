@@ -45,7 +45,7 @@ CHAINS = {
     "nemotron": ["\n", THOUGHT, "</think>", SAID, "<tool_call>", CALLS["nemotron"],
                  "</tool_call>", "<|im_end|>"],
 }  # fmt: skip
-NOTHING = {"type": "object", "properties": {}, "additionalProperties": False}
+NOTHING = {"properties": {}, "additionalProperties": False}
 TOOLS: list[Any] = [
     {
         "type": "function",

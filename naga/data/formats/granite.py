@@ -126,7 +126,10 @@ def _tool_turn(text: str, *, begins: bool, ends: bool) -> Iterator[Piece]:
 def _call_schema(tool: Tool) -> dict[str, object]:
     return {
         "type": "object",
-        "properties": {"name": {"const": tool.name}, "arguments": tool.parameters},
+        "properties": {
+            "name": {"const": tool.name},
+            "arguments": {"type": "object", **tool.parameters},
+        },
         "required": ["name", "arguments"],
         "additionalProperties": False,
     }
