@@ -6,7 +6,7 @@ from itertools import chain
 
 import pytest
 from data import talkers
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from naga.data.formats import Format, Parser
@@ -151,20 +151,12 @@ def test_every_cut_of_a_stream_gives_the_beginning_of_the_whole(
 
 
 @settings(max_examples=100, deadline=None)
-@given(data=st.data())
-def test_without_tools_nothing_is_held_back_or_lost(
-    talker: Tokenizer, form: Format, data: st.DataObject
-) -> None:
-    tokens = data.draw(streams(talker))
-    assume(not form.thinks or talker.control_id("</think>") not in tokens)
-    found = parse(new_parser(talker, form, tools=False), tokens)
-    kept = "".join(
-        talker.control_name(token) or "" if talker.control_name(token) in talkers.TAGS[:2] else "x"
-        for token in tokens
-        if talker.control_name(token)
-    )
-    assert found.content.count("<tool_call>") >= kept.count("<tool_call>")
-    assert found.reasoning == "" and found.calls == ()
+@given(text=st.lists(WORDS | st.sampled_from(talkers.TAGS[:2]), max_size=8).map("".join))
+def test_without_tools_all_is_content_at_once(talker: Tokenizer, form: Format, text: str) -> None:
+    parser = new_parser(talker, form, tools=False)
+    found = joined([parser.feed(token) for token in written(talker, text)])
+    assert found == Delta(content=text)
+    assert parser.finish() == Delta()
 
 
 @pytest.mark.parametrize(
