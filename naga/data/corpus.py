@@ -156,7 +156,7 @@ def _message(entry: Any, place: str) -> Message:
     if unknown := entry.keys() - MESSAGE_KEYS:
         raise ConfigError(f"{place}: a message has the unknown key {min(unknown)!r}")
     if entry.get("role") == "tool":
-        raise ConfigError(f"{place}: the role 'tool' is not trained on; use system, user, assistant")
+        raise ConfigError(f"{place}: the role 'tool' is not trained on; leave it out")
     reasoning = "reasoning_content" in entry and entry["reasoning_content"] is not None
     try:
         return Message(
