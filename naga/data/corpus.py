@@ -155,6 +155,8 @@ def _message(entry: Any, place: str) -> Message:
         raise ConfigError(f"{place}: a message must be an object, not a {type(entry).__name__}")
     if unknown := entry.keys() - MESSAGE_KEYS:
         raise ConfigError(f"{place}: a message has the unknown key {min(unknown)!r}")
+    if entry.get("role") == "tool":
+        raise ConfigError(f"{place}: the role 'tool' is not trained on; leave it out")
     reasoning = "reasoning_content" in entry and entry["reasoning_content"] is not None
     try:
         return Message(

@@ -24,6 +24,7 @@ from rich.console import Console
 from naga.checkpoint.hub import name_of
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig, ServerConfig
+from naga.data.formats import format_of
 from naga.disk import state_home
 from naga.engine.chat import open_engine
 from naga.engine.engine import Engine
@@ -44,10 +45,10 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
         closing(_bind(server_config)) as listener,
         open_engine(folder, engine_config, _load_bar) as engine,
     ):
-        if not engine.tokenizer.is_chat():
-            raise ConfigError(
-                f"{folder}: its tokenizer has no chat tokens; try naga generate --raw"
-            )
+        try:
+            format_of(engine.tokenizer)
+        except ConfigError as error:
+            raise ConfigError(f"{folder}: {error}") from None
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         logging.getLogger("naga").setLevel(logging.INFO)
         name = name_of(folder)
