@@ -5,7 +5,7 @@ Knows no tokens and no format (data/formats).
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from naga.config.base import ConfigError
@@ -101,6 +101,16 @@ class Message:
             raise ConfigError(f"a {self.role} message has no reasoning, only an assistant's has")
         if self.calls and self.role != "assistant":
             raise ConfigError(f"a {self.role} message calls no tools, only an assistant's does")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversation:
+    """What is learned from: messages, and the tools that the assistant could call."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    place: str = field(default="", compare=False)
+    """Where it was read, as file:line."""
 
 
 @dataclass(frozen=True, kw_only=True)

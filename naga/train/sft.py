@@ -11,6 +11,7 @@ from naga.checkpoint.load import load_model
 from naga.config.base import ConfigError
 from naga.config.train import SftConfig
 from naga.data.corpus import read_conversations
+from naga.data.formats import format_of
 from naga.data.packing import conversation_samples
 from naga.data.tokenizer import Tokenizer
 from naga.model.lm import HybridLM
@@ -31,11 +32,10 @@ def sft(config: SftConfig, runtime: Runtime) -> Path:
     with open_run(config.run_dir, config, FREE_KEYS) as run:
         folder = find_model(config.init_from)
         tokenizer = Tokenizer.load(folder)
-        if not tokenizer.is_chat():
-            raise ConfigError(
-                f"{config.init_from}: its tokenizer lacks chat control tokens; "
-                "train one with `naga tokenizer train`"
-            )
+        try:
+            format_of(tokenizer)
+        except ConfigError as error:
+            raise ConfigError(f"{config.init_from}: {error}") from None
         conversations = islice(read_conversations(config.data.paths), config.data.max_documents)
         source = counted(conversations, "conversations", console)
         samples = list(conversation_samples(tokenizer, source))
