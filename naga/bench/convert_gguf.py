@@ -1,7 +1,7 @@
 """A checkpoint -> the GGUF file that llama.cpp opens, to measure it on the same weights.
 
 Two of llama.cpp's architectures: granitehybrid, and llama for attention with rotation alone. Types
-as llama.cpp's own tools give them: bf16; q8_0; q4_0 with a tied embedding, or a head, in q6_K.
+as llama.cpp's own tools give them: f32; bf16; q8_0; q4_0 with a tied embedding, or a head, in q6_K.
 Norms, routers, convolutions and the scan's parameters stay float32. The file has the tokenizer of
 `naga bench make-model`; with another one's checkpoint it has none and takes token ids only. Tensor
 by tensor, rounded to bfloat16 first, as naga computes with them.
@@ -34,7 +34,7 @@ from naga.model.lm import value_dtype
 if TYPE_CHECKING:
     from gguf import GGMLQuantizationType, GGUFWriter
 
-GgufType = Literal["bf16", "q8_0", "q4_0"]
+GgufType = Literal["f32", "bf16", "q8_0", "q4_0"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +113,7 @@ def _open_writer(file: Path, config: ModelConfig, kind: GgufType) -> "GGUFWriter
     from gguf import GGUFWriter, LlamaFileType
 
     types = {
+        "f32": LlamaFileType.ALL_F32,
         "bf16": LlamaFileType.MOSTLY_BF16,
         "q8_0": LlamaFileType.MOSTLY_Q8_0,
         "q4_0": LlamaFileType.MOSTLY_Q4_0,
@@ -282,7 +283,8 @@ def _type_of(name: str, config: ModelConfig, kind: GgufType) -> "GGMLQuantizatio
     head = name == ("embed.weight" if config.tie_embeddings else "head.weight")
     if kind == "q4_0" and head:
         return Type.Q6_K if config.hidden_dim % 256 == 0 else Type.Q8_0
-    return {"bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0}[kind]
+    named = {"f32": Type.F32, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0}
+    return named[kind]
 
 
 def encode(tensor: Tensor, kind: "GGMLQuantizationType") -> NDArray[np.generic]:

@@ -150,6 +150,14 @@ class StoredModel:
             tensor[part.index] = self._files.read(part)
         return tensor
 
+    def stored_dtype(self, name: str) -> torch.dtype:
+        """Of a tensor on disk; ConfigError if its parts have several."""
+        dtypes = {self._files.find(x.stored, x.shape).dtype: x for x in self._parts(name)}
+        if len(dtypes) > 1:
+            found = ", ".join(f"{part.stored} is {dtype}" for dtype, part in dtypes.items())
+            raise ConfigError(f"tensors of one weight have several dtypes: {found}")
+        return DTYPES[next(iter(dtypes))]
+
     def _parts(self, name: str) -> list[Part]:
         return list(self._weights[name].parts(self.shapes[name]))
 

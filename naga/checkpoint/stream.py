@@ -19,6 +19,7 @@ NAMES = {
     torch.int8: "I8",
     torch.int32: "I32",
     torch.bfloat16: "BF16",
+    torch.float16: "F16",
     torch.float32: "F32",
 }
 

@@ -1,4 +1,4 @@
-"""`naga convert` and `naga inspect`: a quantised copy of a checkpoint; what a model consists of."""
+"""`naga convert` and `naga inspect`: a checkpoint for others to open; what a model consists of."""
 
 import json
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from rich.table import Table
 from naga.checkpoint.hub import find_model
 from naga.cli.configs import model_config
 from naga.cli.options import AsJson
+from naga.config.base import ConfigError
 from naga.config.load import parse_config
 from naga.config.quantisation import Quantisation
 
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
     from naga.model.account import Account
 
 
+# GiB.
+PLAN_MEMORY = 24.0
+
+
 def convert(
     source: Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")],
-    out: Annotated[Path, typer.Option(help="Folder to write. 输出目录")],
-    quantize: Annotated[Literal["int8", "int4"], typer.Option(help="Bits of a weight. 量化格式")],
+    target: Annotated[Path | None, typer.Argument(help="Folder to write. 输出目录")] = None,
+    quantize: Annotated[
+        Literal["int8", "int4"] | None, typer.Option(help="Bits of a weight. 量化格式")
+    ] = None,
     group: Annotated[
         str | None,
         typer.Option(
@@ -34,26 +41,94 @@ def convert(
     calibrate: Annotated[
         Path | None, typer.Option(help="Text whose activations choose the scales. 校准文本")
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="Layout: granitemoehybrid, nemotron_h or naga; no bit changes. 格式"),
+    ] = None,
+    widen: Annotated[
+        bool,
+        typer.Option("--widen", help="With --to: zero columns, until the heads fill it. 补零加宽"),
+    ] = False,
+    plan: Annotated[
+        str | None,
+        typer.Option(help="vllm, sglang, llama.cpp or transformers: print its command. 部署命令"),
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="With --plan: GiB the engine may take; default 24. 内存"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a copy of a checkpoint with quantised weights, for the CPU. 量化模型."""
+    """A quantised copy, another layout, or the command that serves it elsewhere. 转换模型."""
+    chosen = [name for name in (quantize, to, plan) if name is not None]
+    if len(chosen) != 1:
+        raise ConfigError("naga convert: give one of --quantize, --to and --plan")
+    if quantize is None and (group is not None or calibrate is not None):
+        raise ConfigError("naga convert: --group and --calibrate are for --quantize")
+    if to is None and widen:
+        raise ConfigError("naga convert: --widen is for --to")
+    if plan is None and memory is not None:
+        raise ConfigError("naga convert: --memory is for --plan")
+    if plan is not None:
+        if target is not None:
+            raise ConfigError("naga convert: --plan writes nothing; leave the folder out")
+        given = PLAN_MEMORY if memory is None else memory
+        _print_plan(find_model(source, weights=False), plan, given, as_json)
+        return
+    if target is None:
+        raise ConfigError("naga convert: give the folder to write, too: naga convert SOURCE TARGET")
+    source = find_model(source)
+    if to is not None:
+        _transcode(source, target, to, widen, as_json)
+    else:
+        asked: dict[str, str | int | None] = {"format": quantize}
+        if group is not None:
+            asked["group"] = int(group) if group.isdecimal() else group
+        quantisation = parse_config(Quantisation, asked, source="naga convert")
+        _quantise(source, target, quantisation, calibrate, as_json)
+
+
+def _quantise(
+    source: Path, out: Path, quantisation: Quantisation, calibrate: Path | None, as_json: bool
+) -> None:
     from naga.checkpoint.convert import convert as run
-    from naga.train.progress import counter
 
-    asked: dict[str, str | int] = {"format": quantize}
-    if group is not None:
-        asked["group"] = int(group) if group.isdecimal() else group
-    quantisation = parse_config(Quantisation, asked, source="naga convert")
-
-    def progress(total: int) -> AbstractContextManager[Callable[[], None]]:
-        return counter("steps", Console(stderr=True), verb="quantising", total=total)
-
-    found = run(find_model(source), out, quantisation, calibrate, progress=progress)
+    found = run(source, out, quantisation, calibrate, progress=_steps("quantising"))
     if as_json:
         print(json.dumps({"path": str(out), **found.to_dict()}, ensure_ascii=False))
     else:
         before, after = (size / 1e6 for size in (found.source_bytes, found.num_bytes))
         print(f"{out}: {found.quantisation}, {before:,.1f} MB -> {after:,.1f} MB")
+
+
+def _transcode(source: Path, out: Path, layout: str, widen: bool, as_json: bool) -> None:
+    from naga.checkpoint.transcode import transcode
+
+    found = transcode(source, out, layout, widen=widen, progress=_steps("copying"))
+    if as_json:
+        print(json.dumps({"path": str(out), **found.to_dict()}, ensure_ascii=False))
+    else:
+        size = f"{found.tensors:,} tensors, {found.num_bytes / 1e6:,.1f} MB"
+        print(f"{out}: {found.source_layout} -> {found.layout}, {size}")
+
+
+def _steps(verb: str) -> Callable[[int], AbstractContextManager[Callable[[], None]]]:
+    from naga.train.progress import counter
+
+    def progress(total: int) -> AbstractContextManager[Callable[[], None]]:
+        return counter("steps", Console(stderr=True), verb=verb, total=total)
+
+    return progress
+
+
+def _print_plan(source: Path, engine: str, memory: float, as_json: bool) -> None:
+    from naga.bench.plans import make_plan
+
+    plan = make_plan(source, engine, memory_bytes=int(memory * 2**30))
+    if as_json:
+        print(json.dumps(plan.to_dict(), ensure_ascii=False, indent=1))
+    else:
+        print(plan.to_text())
 
 
 def inspect(

@@ -23,7 +23,7 @@ VERBS = {
     "eval": "eval MODEL --tasks addition --count 1 --max-tokens 4 --json",
     "perplexity": "eval MODEL --perplexity TEXT --json",
     "make-model": "bench make-model MODEL --out OUT",
-    "convert": "convert MODEL --quantize int8 --out OUT --json",
+    "convert": "convert MODEL OUT --quantize int8 --json",
     "read": "read TEXT --model MODEL --out OUT.state --json",
     "determinism": "bench determinism MODEL --schedules 1 --json",
 }
