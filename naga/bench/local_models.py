@@ -81,7 +81,17 @@ class LocalModels:
         for model in self.models:
             table.add_row(*_cells(model))
         problems = [f"{one.name}: {one.problem}" for one in self.models if one.problem]
-        return Group(table, "", *problems, self._note())
+        return Group(table, "", *problems, *self._places(), self._note())
+
+    def _places(self) -> Iterator[str]:
+        """Of models that commands take by their paths."""
+        parents = {str(Path(one.path).parent) for one in self.models if one.place == "folder"}
+        for parent in sorted(parents):
+            yield f"In {parent}: " + ", ".join(
+                Path(one.path).name
+                for one in self.models
+                if one.place == "folder" and str(Path(one.path).parent) == parent
+            )
 
     def _note(self) -> str:
         read = "" if self.bytes_per_s is None else f", read at {self.bytes_per_s / 1e9:.1f} GB/s"
@@ -97,8 +107,11 @@ def list_models(folders: Iterable[Path], kernels: Kernels | None, available: int
     `available`: bytes of memory. ConfigError for a folder that is none.
     """
     found = [shipped(), *in_hub_cache(), *(one for folder in folders for one in within(folder))]
+    distinct: dict[Path, Found] = {}
+    for one in found:
+        distinct.setdefault(one.path.resolve(), one)
     return LocalModels(
-        models=tuple(describe(one, kernels, available) for one in found),
+        models=tuple(describe(one, kernels, available) for one in distinct.values()),
         available_bytes=available,
         bytes_per_s=None if kernels is None else kernels.read_all_threads,
     )
@@ -197,7 +210,7 @@ def _fits(
 def _cells(model: LocalModel) -> tuple[str, ...]:
     by_precision = {one.precision: one for one in model.fits}
     return (
-        model.name,
+        Path(model.path).name if model.place == "folder" else model.name,
         "-" if model.family is None else model.family,
         model.licence or "-",
         "-" if model.parameters is None else digits(model.parameters / 1e6),
