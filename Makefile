@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?= 8000
 
-.PHONY: setup serve test test-slow test-interop test-sanitize test-handoff check wheel clean
+.PHONY: setup serve test test-real test-slow test-interop test-sanitize test-handoff check wheel \
+	clean
 
 setup: $(STAMP)
 
@@ -26,6 +27,12 @@ serve: setup
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+# Acceptance of real weights: make test-real MODEL=FOLDER, or MODEL=OWNER/NAME of a hub.
+MODEL ?= naga/assets/naga-mini
+test-real: setup
+	mkdir -p runs
+	$(BIN)/naga bench real $(MODEL) --markdown runs/test-real.md
 
 test-slow: setup
 	$(BIN)/python -m pytest -m "slow"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 import typer
 from rich.console import Console
 
+from naga.checkpoint.hub import find_model
 from naga.config.base import ConfigError
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed beside others. 测速")
 
-Model = Annotated[Path, typer.Option(help="Checkpoint folder. 模型目录")]
-Checkpoint = Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")]
+A_MODEL = "Checkpoint folder, or OWNER/NAME[@REVISION] on the hub. 模型目录或仓库"
+Model = Annotated[Path, typer.Option(help=A_MODEL)]
+Checkpoint = Annotated[Path, typer.Argument(help=A_MODEL)]
 Peers = Annotated[
     str, typer.Option(help="Of llama.cpp,transformers,vllm. 与之对比的引擎，逗号分隔")
 ]
@@ -119,7 +121,7 @@ def ops(
     ]
     report = measure_ops(
         str(model),
-        read_model_config(model),
+        read_model_config(find_model(model, weights=False)),
         _precisions(precisions),
         [*shapes, Shape(batch=1, length=prompt, context=0)],
         rounds=rounds,
@@ -156,7 +158,8 @@ def gaps(
         new_tokens=new_tokens,
     )
     print_report(
-        measure_gaps(model, load, weights, seed, _command(), Console(stderr=True)), as_json
+        measure_gaps(find_model(model), load, weights, seed, _command(), Console(stderr=True)),
+        as_json,
     )
 
 
@@ -170,7 +173,9 @@ def overhead(
     """Python's share of a decoded token. 每个词元中 Python 所占的时间."""
     from naga.bench.overhead import measure_overhead
 
-    print_report(measure_overhead(model, _precisions(precisions), rounds, _command()), as_json)
+    print_report(
+        measure_overhead(find_model(model), _precisions(precisions), rounds, _command()), as_json
+    )
 
 
 @app.command()
@@ -188,7 +193,7 @@ def memory(
     from naga.bench.peers import find_peers
     from naga.bench.resident import measure_resident
 
-    found = find_peers(_split(peers), peer_python or [])
+    found, model = find_peers(_split(peers), peer_python or []), find_model(model)
     if any(one.peer.name == "llama.cpp" for one in found):
         make_gguf(model, "bf16", Console(stderr=True))
     print_report(measure_resident(model, found, context, _threads(threads), kv), as_json)
@@ -213,6 +218,7 @@ def load(
     from naga.bench.loading import run_loading
     from naga.bench.peers import find_peers
 
+    model = find_model(model)
     report = run_loading(
         model,
         converted or model,
@@ -228,7 +234,7 @@ def load(
 
 @app.command("slice")
 def slice_(
-    model: Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")],
+    model: Checkpoint,
     rounds: Rounds = 15,
     prompt_tokens: Annotated[int, typer.Option(help="Length of prompts. 提示长度")] = 512,
     decode_tokens: Annotated[int, typer.Option(help="Timed tokens per sequence.")] = 64,
@@ -246,7 +252,7 @@ def slice_(
     from naga.config.load import parse_config
 
     asked = {
-        "model": str(model),
+        "model": str(find_model(model)),
         "rounds": rounds,
         "prompt_tokens": prompt_tokens,
         "decode_tokens": decode_tokens,
@@ -286,7 +292,7 @@ def determinism(
     make_room(markdown)
     asked = {"dtype": dtype, "backend": backend}
     report = run_determinism(
-        model,
+        find_model(model),
         parse_config(EngineConfig, asked, source="naga bench determinism"),
         schedules=schedules,
         seed=seed,
@@ -298,6 +304,38 @@ def determinism(
         write_atomic(markdown, report.to_markdown())
     print_report(report, as_json)
     if report.differences:
+        raise typer.Exit(1)
+
+
+@app.command()
+def real(
+    model: Checkpoint,
+    text: Annotated[
+        Path | None, typer.Option(help="For perplexity and prompts; default: built in. 文本")
+    ] = None,
+    schedules: Annotated[int, typer.Option(min=1, help="Of determinism. 随机调度次数")] = 3,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """Acceptance of a real checkpoint: parity, determinism, cache, speed. 真实模型验收."""
+    from naga.bench.real import built_in_text, run_real
+    from naga.bench.report import make_room
+    from naga.disk import write_atomic
+
+    make_room(markdown)
+    folder = find_model(model)
+    report = run_real(
+        folder,
+        str(model),
+        text or built_in_text(),
+        schedules=schedules,
+        command=_command(),
+        console=Console(stderr=True),
+    )
+    if markdown is not None:
+        write_atomic(markdown, report.to_markdown())
+    print_report(report, as_json)
+    if not report.passed:
         raise typer.Exit(1)
 
 
@@ -326,7 +364,7 @@ def cache(
 
     make_room(markdown)
     report = run_cache(
-        model,
+        find_model(model),
         parse_config(EngineConfig, {"weights": weights, "kv": kv}, source="naga bench cache"),
         turns=turns,
         document_tokens=document_tokens,
@@ -378,6 +416,7 @@ def cache_trace(
     if unknown is not None or not asked:
         raise ConfigError(f"--traces {traces!r}: use some of {','.join(TRACES)}")
     make_room(markdown)
+    model = find_model(model)
     others = [parse_contender(item, beside_api) for item in beside or []]
     # Servers started here take it from the environment.
     os.environ["OMP_NUM_THREADS"] = str(_threads(threads))
@@ -398,7 +437,7 @@ def cache_trace(
 
 @app.command("convert-gguf")
 def convert_gguf(
-    model: Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")],
+    model: Checkpoint,
     out: Annotated[Path, typer.Option(help="File to write (.gguf). 输出文件")],
     kind: Annotated[
         Literal["f32", "bf16", "q8_0", "q4_0"],
@@ -410,7 +449,7 @@ def convert_gguf(
     from naga.bench.report import make_room
 
     make_room(out)
-    run(model, out, kind)
+    run(find_model(model), out, kind)
     print(f"{out}: {out.stat().st_size:,} bytes")
 
 
@@ -459,7 +498,7 @@ def _asked(
 ) -> dict[str, Any]:
     return {
         "work": work,
-        "model": str(model),
+        "model": str(find_model(model)),
         "peers": _split(peers),
         "peer_pythons": pythons or [],
         "precisions": _precisions(precisions),

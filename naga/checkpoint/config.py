@@ -56,7 +56,12 @@ def read_layout(path: Path) -> tuple[Layout, ModelConfig]:
     known = {layout.model_type: layout for layout in LAYOUTS}
     name = data.get("model_type")
     if not isinstance(name, str) or name not in known:
-        raise ConfigError(f"{file}: model_type is {name!r}; naga reads {', '.join(known)}")
+        remote = (
+            ", code of its own repository, which naga does not run" if "auto_map" in data else ""
+        )
+        raise ConfigError(
+            f"{file}: model_type is {name!r:.60}{remote}; naga reads {', '.join(known)}"
+        )
     config = known[name].read(Fields(data, str(file)))
     if account(config).parameters > MAX_PARAMETERS:
         raise ConfigError(f"{file}: describes more than {MAX_PARAMETERS:.0e} parameters")

@@ -20,7 +20,7 @@ from naga.checkpoint import naga as layout
 from naga.checkpoint.calibrate import calibrate, read_calibration
 from naga.checkpoint.config import CONFIG_FILE, read_dtype, read_quantisation
 from naga.checkpoint.fields import read_json, to_json
-from naga.checkpoint.load import StoredModel, is_finite
+from naga.checkpoint.load import StoredModel
 from naga.checkpoint.quantised import is_packed, packed_shapes
 from naga.checkpoint.save import GENERATION_FILE, SHARD_BYTES, new_folder, write_shards
 from naga.checkpoint.stream import Entry, write_stream
@@ -107,8 +107,6 @@ def _entries(
 ) -> list[Entry]:
     def make(name: str) -> Tensor:
         tensor = stored.read(name)
-        if not is_finite(tensor):
-            raise ConfigError(f"tensor {name}: NaN or infinity; the checkpoint is damaged")
         if is_packed(name):
             tensor = pack_weight(name, tensor, quantisation, importance.get(name))
         done()

@@ -1,18 +1,19 @@
 """Weights of a checkpoint folder -> tensors, or a HybridLM: safetensors only, one tensor at a time.
 
-Every tensor is named, shaped and typed as expected or nothing is returned: a missing, unexpected,
-misshapen or truncated one is a single ConfigError that names file and tensor. Files are read, not
-mapped: pages of a mapped one count as this process's memory until they are dropped. Runs no code
-from the folder. Does not read the tokenizer, and knows no layout: config.py finds it. Converted
-folders are quantised.py's.
+Every tensor is named, shaped, typed and finite as expected or nothing is returned: a missing,
+unexpected, misshapen or truncated one is a single ConfigError that names file and tensor. Files are
+read, not mapped: pages of a mapped one count as this process's memory until they are dropped. Runs
+no code from the folder. Does not read the tokenizer, and knows no layout: config.py finds it.
+Converted folders are quantised.py's.
 """
 
 import io
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,17 +35,27 @@ WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 # Read at once by one thread.
 PIECE_BYTES = 8 << 20
+# Called with so many bytes more; told of so many in all, gives what to call.
+Advance = Callable[[int], None]
+Progress = Callable[[int], AbstractContextManager[Advance]]
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 
 
-def load_model(path: Path, runtime: Runtime) -> HybridLM:
+def unseen(total: int) -> AbstractContextManager[Advance]:
+    """No progress shown."""
+    return nullcontext(lambda _: None)
+
+
+def load_model(path: Path, runtime: Runtime, progress: Progress = unseen) -> HybridLM:
     """The model of the folder `path`, in any layout, ready for inference.
 
     Matrices are in runtime.dtype, the rest in float32 (`memory_dtype`), nothing requires gradients.
     """
     stored = StoredModel(path)
     model = meta_model(stored.config)
-    held = {name: _place(name, tensor, runtime) for name, tensor in stored.tensors()}
+    with progress(stored.num_bytes) as advance:
+        tensors = stored.tensors(advance)
+        held = {name: _place(name, tensor, runtime) for name, tensor in tensors}
     model.load_state_dict(held, assign=True)
     return model.requires_grad_(False).eval()
 
@@ -85,6 +96,9 @@ def check_tensors(config: ModelConfig, tensors: Iterable[tuple[str, Tensor]]) ->
 
 def is_finite(tensor: Tensor) -> bool:
     """Neither NaN nor infinity; takes no memory."""
+    # Neither leaves a sum, which is many times faster than bounds of float16 (and may overflow).
+    if tensor.dtype == torch.float16 and tensor.detach().sum().isfinite():
+        return True
     return all(bound.isfinite() for bound in tensor.detach().aminmax())
 
 
@@ -109,9 +123,20 @@ class StoredModel:
                 logger.warning("%s: %d tensors %s* (%s) are not used", path, count, start, meaning)
         self._files.expect(part.stored for name in self._weights for part in self._parts(name))
 
-    def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor under its in-memory name, in the order of the layout's table."""
-        return ((name, self.read(name)) for name in self._weights)
+    @property
+    def num_bytes(self) -> int:
+        """Of all tensors as they are stored."""
+        return self._files.num_bytes
+
+    def tensors(self, advance: Advance = lambda _: None) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor under its in-memory name, in the order of the layout's table.
+
+        `advance` is called with the bytes of each that was read.
+        """
+        for name in self._weights:
+            tensor = self.read(name)
+            advance(tensor.nbytes)
+            yield name, tensor
 
     def read(self, name: str) -> Tensor:
         """One tensor in its in-memory shape and the dtype it is stored in, in memory of its own."""
@@ -163,7 +188,7 @@ class TensorFiles:
             self._places = _read_places(single)
         elif index.is_file():
             self._listing = index
-            listed = _read_index(index)
+            listed = read_index(index)
             shards = {shard: _read_places(shard) for shard in sorted({*listed.values()})}
             self._check_shards(listed, shards)
             self._places = {name: shards[shard][name] for name, shard in listed.items()}
@@ -187,6 +212,11 @@ class TensorFiles:
             more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
             raise ConfigError(f"{others[first].file}: tensor {first}{more} is not of this model")
 
+    @property
+    def num_bytes(self) -> int:
+        """Of all tensors."""
+        return sum(place.num_bytes for place in self._places.values())
+
     def find(self, name: str, shape: Shape, dtypes: Iterable[str] = DTYPES) -> Place:
         """Where a tensor lies; ConfigError if it has another shape or dtype."""
         place = self._places[name]
@@ -200,10 +230,14 @@ class TensorFiles:
         return place
 
     def read(self, part: Part) -> Tensor:
-        """The tensor as it is stored, in memory of its own."""
+        """The tensor as it is stored, in memory of its own; ConfigError for NaN and infinity."""
         place = self.find(part.stored, part.shape)
         tensor = torch.empty(part.shape, dtype=DTYPES[place.dtype])
         self.read_into(place, part.stored, tensor)
+        if not is_finite(tensor):
+            raise ConfigError(
+                f"{place.file}: tensor {part.stored} has NaN or infinity; fetch or make it again"
+            )
         return tensor
 
     def read_into(self, place: Place, name: str, tensor: Tensor) -> None:
@@ -270,7 +304,7 @@ def _read_places(file: Path) -> dict[str, Place]:
     return places
 
 
-def _read_index(index: Path) -> dict[str, Path]:
+def read_index(index: Path) -> dict[str, Path]:
     places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise ConfigError(f"{index}: has no weight_map from tensors to files")

@@ -26,6 +26,7 @@ from naga.checkpoint.layout import Layout, Part
 from naga.checkpoint.load import INDEX_FILE, WEIGHTS_FILE, memory_shapes, meta_model
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
+from naga.data.formats import known_format
 from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
 from naga.disk import sync, sync_folder
 from naga.model.lm import value_dtype
@@ -173,7 +174,9 @@ def _stored(
 def _token_ids(tokenizer: Tokenizer | None) -> dict[str, Any]:
     """What ends and pads a text. null is said aloud: transformers would assume ids of its own."""
     if tokenizer is None or not tokenizer.is_chat():
-        return {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+        form = None if tokenizer is None else known_format(tokenizer)
+        ends = None if tokenizer is None or form is None else sorted(form.stop_ids(tokenizer))
+        return {"bos_token_id": None, "eos_token_id": ends, "pad_token_id": None}
     end, end_of_text = tokenizer.control_id(END), tokenizer.control_id(END_OF_TEXT)
     return {
         "bos_token_id": end_of_text,

@@ -18,7 +18,7 @@ from naga.checkpoint.config import CONFIG_FILE, layout_for, read_dtype, read_lay
 from naga.checkpoint.convert import COMPANIONS, ENDS, Progress, unseen
 from naga.checkpoint.fields import read_json, to_json
 from naga.checkpoint.layout import Layout, Part
-from naga.checkpoint.load import StoredModel, is_finite, memory_shapes, meta_model
+from naga.checkpoint.load import StoredModel, memory_shapes, meta_model
 from naga.checkpoint.save import SHARD_BYTES, new_folder, write_shards
 from naga.checkpoint.stream import Entry, write_stream
 from naga.checkpoint.widen import widen_config, widen_tensor
@@ -88,7 +88,7 @@ def _entries(
     # The last is kept: a layout may store each expert by itself.
     @lru_cache(maxsize=1)
     def make(name: str) -> Tensor:
-        tensor = _read(stored, name)
+        tensor = stored.read(name)
         done()
         if shapes[name] == stored.shapes[name]:
             return tensor
@@ -104,13 +104,6 @@ def _entries(
         for weight in layout.weights(config)
         for part in weight.parts(shapes[weight.name])
     ]
-
-
-def _read(stored: StoredModel, name: str) -> Tensor:
-    tensor = stored.read(name)
-    if not is_finite(tensor):
-        raise ConfigError(f"tensor {name}: NaN or infinity; the checkpoint is damaged")
-    return tensor
 
 
 def _part_of(make: Callable[[str], Tensor], name: str, part: Part) -> Tensor:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from naga.checkpoint.hub import find_model, name_of
 from naga.cli.options import (
     AsJson,
     Backend,
@@ -23,6 +24,7 @@ from naga.cli.options import (
     TopP,
     Weights,
     engine_config,
+    load_bar,
     question_text,
     sampling_params,
 )
@@ -72,7 +74,8 @@ def generate(
         thinking_budget=thinking_budget,
         constraint=_constraint(json_schema, regex),
     )
-    with open_engine(model, engine_config(dtype, weights, kv, device, backend)) as engine:
+    config = engine_config(dtype, weights, kv, device, backend)
+    with open_engine(find_model(model), config, load_bar) as engine:
         if raw:
             request = raw_request(engine.tokenizer, text, sampling)
         else:
@@ -102,8 +105,9 @@ def chat(
     console = Console(highlight=False)
     sampling = sampling_params(temperature, top_p, seed, max_tokens)
     history: list[Message] = []
-    with open_engine(model, engine_config(dtype, weights, kv, device, backend)) as engine:
-        console.print(f"{model.resolve().name} · Ctrl-D ends 结束", style="dim")
+    config, folder = engine_config(dtype, weights, kv, device, backend), find_model(model)
+    with open_engine(folder, config, load_bar) as engine:
+        console.print(f"{name_of(folder)} · Ctrl-D ends 结束", style="dim")
         while (line := _read_line(console)) is not None:
             asked = [*history, Message(role="user", content=line)]
             request = chat_request(engine.tokenizer, asked, sampling, enable_thinking=thinking)

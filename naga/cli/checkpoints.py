@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from naga.checkpoint.hub import find_model
 from naga.cli.configs import model_config
 from naga.cli.options import AsJson
 from naga.config.base import ConfigError
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from naga.model.account import Account
 
 
+# GiB.
+PLAN_MEMORY = 24.0
+
+
 def convert(
     source: Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")],
     target: Annotated[Path | None, typer.Argument(help="Folder to write. 输出目录")] = None,
-    out: Annotated[Path | None, typer.Option(help="The same: folder to write. 输出目录")] = None,
     quantize: Annotated[
         Literal["int8", "int4"] | None, typer.Option(help="Bits of a weight. 量化格式")
     ] = None,
@@ -50,8 +54,9 @@ def convert(
         typer.Option(help="vllm, sglang, llama.cpp or transformers: print its command. 部署命令"),
     ] = None,
     memory: Annotated[
-        float, typer.Option(min=0.0, help="With --plan: GiB the engine may take. 内存")
-    ] = 24.0,
+        float | None,
+        typer.Option(min=0.0, help="With --plan: GiB the engine may take; default 24. 内存"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """A quantised copy, another layout, or the command that serves it elsewhere. 转换模型."""
@@ -62,27 +67,25 @@ def convert(
         raise ConfigError("naga convert: --group and --calibrate are for --quantize")
     if to is None and widen:
         raise ConfigError("naga convert: --widen is for --to")
+    if plan is None and memory is not None:
+        raise ConfigError("naga convert: --memory is for --plan")
     if plan is not None:
-        if target is not None or out is not None:
+        if target is not None:
             raise ConfigError("naga convert: --plan writes nothing; leave the folder out")
-        _print_plan(source, plan, memory, as_json)
+        given = PLAN_MEMORY if memory is None else memory
+        _print_plan(find_model(source, weights=False), plan, given, as_json)
         return
-    folder = _one_folder(target, out)
+    if target is None:
+        raise ConfigError("naga convert: give the folder to write, too: naga convert SOURCE TARGET")
+    source = find_model(source)
     if to is not None:
-        _transcode(source, folder, to, widen, as_json)
+        _transcode(source, target, to, widen, as_json)
     else:
         asked: dict[str, str | int | None] = {"format": quantize}
         if group is not None:
             asked["group"] = int(group) if group.isdecimal() else group
         quantisation = parse_config(Quantisation, asked, source="naga convert")
-        _quantise(source, folder, quantisation, calibrate, as_json)
-
-
-def _one_folder(target: Path | None, out: Path | None) -> Path:
-    given = [path for path in (target, out) if path is not None]
-    if len(given) != 1:
-        raise ConfigError("naga convert: give the folder to write once: SOURCE TARGET, or --out")
-    return given[0]
+        _quantise(source, target, quantisation, calibrate, as_json)
 
 
 def _quantise(

@@ -36,11 +36,12 @@ def kind_of(file: Path, overrides: list[str]) -> type[Config]:
 
 
 def model_config(source: Path) -> ModelConfig:
-    """Of a checkpoint folder, a model's .toml, or the recipe that trains it."""
+    """Of a checkpoint folder or repository, a model's .toml, or the recipe that trains it."""
     if source.suffix != ".toml":
         from naga.checkpoint.config import read_model_config
+        from naga.checkpoint.hub import find_model
 
-        return read_model_config(source)
+        return read_model_config(find_model(source, weights=False))
     config = load_config(kind_of(source, []), source)
     if isinstance(config, PretrainConfig):
         return config.model
@@ -54,4 +55,5 @@ def named_config(name: str) -> ModelConfig:
     from naga.bench.models import preset_file
 
     path = Path(name)
-    return model_config(path if path.suffix == ".toml" or path.is_dir() else preset_file(name))
+    is_path = path.suffix == ".toml" or path.is_dir() or "/" in name
+    return model_config(path if is_path else preset_file(name))

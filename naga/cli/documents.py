@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from naga.checkpoint.hub import find_model
 from naga.cli.options import (
     AsJson,
     Backend,
@@ -26,6 +27,7 @@ from naga.cli.options import (
     TopP,
     Weights,
     engine_config,
+    load_bar,
     question_text,
     sampling_params,
 )
@@ -59,9 +61,10 @@ def read(
 
     documents = [read_document(file) for file in files]
     check_place(out)
+    model = find_model(model)
     config = engine_config(dtype, weights, kv, device, backend)
     num_tokens = len(document_tokens(Tokenizer.load(model), documents))
-    with open_engine(model, reader.make_room(config, num_tokens + 1)) as engine:
+    with open_engine(model, reader.make_room(config, num_tokens + 1), load_bar) as engine:
         state = reader.read(engine, documents, _late_bar("reading 阅读", "tokens"))
         identity = _identify(model, engine)
     num_bytes = write_state(out, identity, state, documents)
@@ -112,9 +115,11 @@ def ask(
         documents = read_documents(state)
     except ConfigError as reason:
         raise ConfigError(f"{reason}; run naga read again 请重新运行 naga read") from None
+    model = find_model(model)
     prompt = reader.prompt_tokens(Tokenizer.load(model), documents, text, enable_thinking=thinking)
     config = engine_config(dtype, weights, kv, device, backend)
-    with open_engine(model, reader.make_room(config, len(prompt) + max_tokens)) as engine:
+    config = reader.make_room(config, len(prompt) + max_tokens)
+    with open_engine(model, config, load_bar) as engine:
         identity = _identify(model, engine)
         refused = None
         try:

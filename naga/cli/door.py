@@ -17,7 +17,7 @@ from naga.cli.configs import check
 from naga.cli.documents import ask, read
 from naga.cli.evaluation import evaluate
 from naga.cli.materials import train_tokenizer, write_tasks
-from naga.cli.measuring import doctor, make_model
+from naga.cli.measuring import doctor, make_model, models
 from naga.cli.serving import serve
 from naga.cli.training import pretrain, sft
 from naga.config.base import ConfigError
@@ -50,6 +50,7 @@ app.command("eval")(evaluate)
 app.command()(convert)
 app.command()(inspect)
 app.command()(doctor)
+app.command()(models)
 config_app.command("check")(check)
 tokenizer_app.command("train")(train_tokenizer)
 tasks_app.command("write")(write_tasks)

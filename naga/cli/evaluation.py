@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from naga.bench.commands import print_report
+from naga.checkpoint.hub import find_model
 from naga.cli.options import (
     AsJson,
     Backend,
@@ -21,6 +22,7 @@ from naga.cli.options import (
     Thinking,
     Weights,
     engine_config,
+    load_bar,
     read_texts,
     sampling_params,
 )
@@ -72,7 +74,7 @@ def evaluate(
     made = make_tasks(names, read_texts(documents))
     sampling = sampling_params(0.0, 1.0, 0, max_tokens)
     progress = counter("answers", Console(stderr=True), verb="evaluating", total=count * len(made))
-    with open_engine(model, config) as engine, progress as finished:
+    with open_engine(find_model(model), config, load_bar) as engine, progress as finished:
         report = evaluate(
             engine_answerer(engine, sampling, finished),
             made,
@@ -96,4 +98,6 @@ def _measure_perplexity(
     def watch(nats: Iterable[float], total: int) -> Iterable[float]:
         return counted(nats, "tokens", Console(stderr=True), verb="scoring", total=total)
 
-    print_report(measure_perplexity(model, file, config, window=window, watch=watch), as_json)
+    print_report(
+        measure_perplexity(find_model(model), file, config, window=window, watch=watch), as_json
+    )

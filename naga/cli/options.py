@@ -5,10 +5,13 @@ verb lists what it takes. What an option is called, checks and says is written o
 """
 
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
 
 from naga.config.base import ConfigError
 from naga.config.load import parse_config
@@ -19,8 +22,9 @@ if TYPE_CHECKING:
 
 Dtype = Literal["float32", "bfloat16"]
 
-Model = Annotated[Path, typer.Argument(help="Checkpoint folder. 模型目录")]
-ModelOption = Annotated[Path, typer.Option("--model", help="Checkpoint folder. 模型目录")]
+A_MODEL = "Checkpoint folder, or OWNER/NAME[@REVISION] on the hub. 模型目录或仓库"
+Model = Annotated[Path, typer.Argument(help=A_MODEL)]
+ModelOption = Annotated[Path, typer.Option("--model", help=A_MODEL)]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Overrides such as optim.lr=1e-3. 覆盖配方中的值")
 ]
@@ -60,6 +64,13 @@ def engine_config(
 ) -> EngineConfig:
     given = {"dtype": dtype, "weights": weights, "kv": kv, "device": device, "backend": backend}
     return parse_config(EngineConfig, given, source="naga")
+
+
+def load_bar(total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Shows itself where reading a model's `total` bytes takes long."""
+    from naga.train.progress import late_bar
+
+    return late_bar("loading 加载", Console(stderr=True), total=total, unit="bytes")
 
 
 def sampling_params(

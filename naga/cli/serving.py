@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from naga.cli.options import Backend, Device, DtypeOption, Kv, Weights, engine_config
+from naga.checkpoint.hub import find_model
+from naga.cli.options import A_MODEL, Backend, Device, DtypeOption, Kv, Weights, engine_config
 from naga.config.base import ConfigError
 from naga.config.load import apply_override, parse_config
 from naga.config.serve import EngineConfig, ServerConfig
@@ -19,7 +20,7 @@ SETTINGS = [
 
 
 def serve(
-    path: Annotated[Path | None, typer.Argument(help="Checkpoint; default: naga-mini.")] = None,
+    path: Annotated[Path | None, typer.Argument(help=f"{A_MODEL}; default: naga-mini")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on. 监听地址")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 picks a free port. 端口")] = 8000,
     dtype: DtypeOption = None,
@@ -42,7 +43,7 @@ def serve(
     engine = parse_config(EngineConfig, for_engine, source="naga serve")
     from naga.server.process import serve as run
 
-    run(path, engine, server)
+    run(None if path is None else find_model(path), engine, server)
 
 
 def _settings(given: list[str]) -> dict[str, Any]:

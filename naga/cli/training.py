@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from naga.cli.options import Overrides
-from naga.config.load import load_config
-from naga.config.train import PretrainConfig, RunConfig, SftConfig
+from naga.config.load import load_config, parse_config
+from naga.config.train import LoraConfig, PretrainConfig, RunConfig, SftConfig
 
 if TYPE_CHECKING:
     from naga.runtime import Runtime
@@ -27,9 +27,17 @@ def pretrain(recipe: Recipe, overrides: Overrides = None) -> None:
     _train(run, config)
 
 
-def sft(recipe: Recipe, overrides: Overrides = None) -> None:
+def sft(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    lora: Annotated[
+        bool, typer.Option("--lora", help="Adapters alone, unless [lora] says which. 只训练适配器")
+    ] = False,
+) -> None:
     """Fine-tune a checkpoint on conversations. 指令微调."""
     config = load_config(SftConfig, recipe, overrides or ())
+    if lora and config.lora is None:
+        config = config.model_copy(update={"lora": parse_config(LoraConfig, {}, source="--lora")})
     from naga.train.sft import sft as run
 
     _train(run, config)

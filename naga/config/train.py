@@ -111,6 +111,7 @@ class SftConfig(RunConfig):
     """Answers to chat messages, from an existing checkpoint; loss on assistant tokens only."""
 
     init_from: Path
-    """Checkpoint folder to start from (weights, tokenizer and chat template)."""
+    """Checkpoint folder, or owner/name[@revision] on the hub, to start from (weights, tokenizer and
+    chat template)."""
     lora: LoraConfig | None = None
     """Train adapters alone, and merge them into the exported model; None trains all weights."""

@@ -1,4 +1,4 @@
-"""The one renderer: messages -> tokens and loss mask, and the splitter of a reply's token stream.
+"""naga's own format: messages -> tokens and loss mask, and the splitter of a reply's token stream.
 
     <|system|>CONTENT<|end|>
     <|user|>CONTENT<|end|>
@@ -7,15 +7,16 @@
 with nothing between the lines. Control tokens stand directly on both sides of every content, so
 encoding piece by piece equals encoding the whole; a control string inside a content stays plain
 text. Reasoning of assistant turns before the last user message is dropped: their think block is
-empty. CHAT_TEMPLATE is the same format for other programs. Does not match stop strings.
+empty. CHAT_TEMPLATE is the same format for other programs. It has no tools. Does not match stop
+strings, and knows no other model's format (data/formats).
 """
 
 import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from naga.config.base import ConfigError
+from naga.data.messages import Delta, Message, Rendered
 from naga.data.template import CHAT_TEMPLATE
 from naga.data.tokenizer import ASSISTANT, END, END_THINK, SYSTEM, THINK, USER, Tokenizer
 
@@ -29,35 +30,6 @@ __all__ = [
     "render",
     "render_prompt",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Message:
-    role: Literal["system", "user", "assistant"]
-    content: str
-    reasoning: str = ""
-    """What stands in the think block; only an assistant has any."""
-
-    def __post_init__(self) -> None:
-        if self.role not in ("system", "user", "assistant"):
-            raise ConfigError(f"unknown role {self.role!r}; use system, user or assistant")
-        if self.reasoning and self.role != "assistant":
-            raise ConfigError(f"a {self.role} message has no reasoning, only an assistant's has")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rendered:
-    tokens: tuple[int, ...]
-    loss_mask: tuple[bool, ...]
-    """Which tokens the model learns to write: what it would itself generate."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delta:
-    """Text that one more token made final; often empty."""
-
-    reasoning: str = ""
-    content: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +81,8 @@ def _pieces(messages: Sequence[Message]) -> Iterator[_Piece]:
         raise ConfigError("a conversation needs at least one message")
     last_user = max((i for i, m in enumerate(messages) if m.role == "user"), default=-1)
     for index, message in enumerate(messages):
+        if message.role == "tool" or message.calls:
+            raise ConfigError("this model's format has no tools; send none, and no calls of them")
         if message.role == "assistant":
             yield from _assistant(message.content, message.reasoning if index > last_user else "")
         else:

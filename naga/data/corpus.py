@@ -2,7 +2,7 @@
 
     .txt .md             one document per file
     .jsonl .jsonl.gz     one JSON object per line: {"text": "..."} for pretraining, or
-                         {"messages": [{"role", "content", "reasoning_content"?}, ...]} for SFT
+                         {"messages": [...], "tools"?: [...]} for SFT (conversations.py)
 
 Folders are read recursively in sorted order; what is hidden or has another ending is passed over
 there, but refused when it is named itself. Blank lines and empty texts are no documents; other
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from naga.config.base import ConfigError
-from naga.data.chat import Message
+from naga.data.conversations import read_conversation, read_string
+from naga.data.messages import Conversation
 
 TEXT_ENDINGS = (".txt", ".md")
 ROW_ENDINGS = (".jsonl", ".jsonl.gz")
-MESSAGE_KEYS = {"role", "content", "reasoning_content"}
 
 Item = TypeVar("Item")
 
@@ -39,10 +39,10 @@ def read_texts(paths: Sequence[Path]) -> Iterator[str]:
     return _refuse_none((text for file in files for text in _documents(file, _any_text)), paths)
 
 
-def read_conversations(paths: Sequence[Path]) -> Iterator[tuple[Message, ...]]:
+def read_conversations(paths: Sequence[Path]) -> Iterator[Conversation]:
     """Conversations to learn answers from; each has at least one assistant message."""
     files = _find_files(paths, ROW_ENDINGS)
-    return _refuse_none((item for file in files for item in _rows(file, _conversation)), paths)
+    return _refuse_none((item for file in files for item in _rows(file, read_conversation)), paths)
 
 
 def _find_files(paths: Sequence[Path], endings: tuple[str, ...]) -> list[Path]:
@@ -124,7 +124,7 @@ def _decode(data: bytes, place: str) -> str:
 
 def _text(row: dict[str, Any], place: str) -> str:
     if "text" in row:
-        return _string(row, "text", place)
+        return read_string(row, "text", place)
     if "messages" in row:
         raise ConfigError(f'{place}: has "messages", not "text"; train on it with naga sft')
     raise ConfigError(f'{place}: has no "text" (its keys: {", ".join(row) or "none"})')
@@ -133,43 +133,5 @@ def _text(row: dict[str, Any], place: str) -> str:
 def _any_text(row: dict[str, Any], place: str) -> str:
     if "messages" not in row:
         return _text(row, place)
-    messages = _conversation(row, place)
+    messages = read_conversation(row, place).messages
     return "\n".join(part for m in messages for part in (m.reasoning, m.content) if part)
-
-
-def _conversation(row: dict[str, Any], place: str) -> tuple[Message, ...]:
-    if "messages" not in row:
-        hint = "; train on it with naga pretrain" if "text" in row else ""
-        raise ConfigError(f'{place}: has no "messages" (its keys: {", ".join(row)}){hint}')
-    entries = row["messages"]
-    if not isinstance(entries, list):
-        raise ConfigError(f'{place}: "messages" must be a list')
-    messages = tuple(_message(entry, place) for entry in entries)
-    if not any(message.role == "assistant" for message in messages):
-        raise ConfigError(f"{place}: no assistant message, so there is nothing to learn")
-    return messages
-
-
-def _message(entry: Any, place: str) -> Message:
-    if not isinstance(entry, dict):
-        raise ConfigError(f"{place}: a message must be an object, not a {type(entry).__name__}")
-    if unknown := entry.keys() - MESSAGE_KEYS:
-        raise ConfigError(f"{place}: a message has the unknown key {min(unknown)!r}")
-    reasoning = "reasoning_content" in entry and entry["reasoning_content"] is not None
-    try:
-        return Message(
-            role=_string(entry, "role", place),  # type: ignore[arg-type]  # Message checks it
-            content=_string(entry, "content", place),
-            reasoning=_string(entry, "reasoning_content", place) if reasoning else "",
-        )
-    except ConfigError as error:
-        raise ConfigError(f"{place}: {str(error).removeprefix(f'{place}: ')}") from None
-
-
-def _string(row: dict[str, Any], key: str, place: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        raise ConfigError(f'{place}: "{key}" must be a string')
-    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-        raise ConfigError(f'{place}: "{key}" has half a surrogate pair: not valid Unicode')
-    return value

@@ -13,7 +13,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from naga.data.chat import Message, render
+from naga.config.base import ConfigError
+from naga.data.formats import format_of, ready
+from naga.data.messages import Conversation
 from naga.data.tokenizer import END_OF_TEXT, Tokenizer
 
 DOCUMENTS_AT_ONCE = 256
@@ -84,11 +86,18 @@ def document_samples(
 
 
 def conversation_samples(
-    tokenizer: Tokenizer, conversations: Iterable[Sequence[Message]]
+    tokenizer: Tokenizer, conversations: Iterable[Conversation]
 ) -> Iterator[Sample]:
-    """Each conversation as rendered, with its loss mask."""
-    for messages in conversations:
-        rendered = render(tokenizer, messages)
+    """Each conversation as the tokenizer's format has it, with its loss mask.
+
+    ConfigError for a tokenizer without a known format, and for what the format cannot say.
+    """
+    form, talking = format_of(tokenizer), ready(tokenizer)
+    for conversation in conversations:
+        try:
+            rendered = form.render(talking, conversation.messages, conversation.tools)
+        except ConfigError as error:
+            raise ConfigError(f"{conversation.place}: {error}") from None
         yield Sample(
             tokens=np.array(rendered.tokens, dtype=np.int32),
             loss_mask=np.array(rendered.loss_mask, dtype=np.bool_),

@@ -134,6 +134,9 @@ class Tokenizer:
             )
         return self._special[name]
 
+    def has_control(self, name: str) -> bool:
+        return name in self._special
+
     def control_name(self, index: int) -> str | None:
         """The name of a control token; None for any other."""
         return self._backend.id_to_token(index) if index in self._special_ids else None
@@ -141,6 +144,38 @@ class Tokenizer:
     def is_chat(self) -> bool:
         """Whether it has every control token, so that chat.py can render with it."""
         return all(name in self._special for name in CONTROL)
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The names that its file adds to the vocabulary, control tokens and others."""
+        tokens = self._backend.get_added_tokens_decoder().values()
+        return frozenset(token.content for token in tokens)
+
+    @property
+    def template(self) -> str | None:
+        """The chat template that came with it: its own file's, or the one named `default` or alone
+        in tokenizer_config.json; None without one. ConfigError for a config that is no JSON."""
+        if TEMPLATE_FILE in self._companions:
+            return self._companions[TEMPLATE_FILE]
+        try:
+            config = json.loads(self._companions.get(CONFIG_FILE, "{}"))
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{CONFIG_FILE}: not valid JSON: {error}") from None
+        found = config.get("chat_template") if isinstance(config, dict) else None
+        for entry in found if isinstance(found, list) else ():
+            if isinstance(entry, dict) and entry.get("name") == "default":
+                found = entry.get("template")
+        return found if isinstance(found, str) else None
+
+    def with_control(self, names: Iterable[str]) -> "Tokenizer":
+        """With these of its added tokens as control tokens, which no text is encoded to."""
+        wanted = set(names) & self.added - self._special.keys()
+        if not wanted:
+            return self
+        described = json.loads(self._backend.to_str())
+        for token in described["added_tokens"]:
+            token["special"] |= token["content"] in wanted
+        return Tokenizer(Backend.from_str(json.dumps(described)), self._companions)
 
     def filled(self, vocab_size: int) -> "Tokenizer":
         """With so many tokens: each new one is a name, `<300>`, that no text is encoded to."""

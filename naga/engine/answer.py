@@ -1,8 +1,8 @@
 """One request's answer as it grows: Draws out, chosen tokens in, Outputs out. No torch.
 
-Says how tokens are to be chosen (choosing.py), splits reasoning from content (data/chat.py), stops
-at end tokens and stop strings, counts and times. Holds no memory of the engine's. Times are seconds
-of a monotonic clock, handed in by the caller.
+Says how tokens are to be chosen (choosing.py), splits reasoning, content and calls as the model's
+format says (data/formats), stops at end tokens and stop strings, counts and times. Holds no memory
+of the engine's. Times are seconds of a monotonic clock, handed in by the caller.
 """
 
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from dataclasses import replace
 
 from naga.config.base import ConfigError
 from naga.data.chat import ReplyParser
-from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
+from naga.data.formats import Parser, known_format
+from naga.data.tokenizer import Tokenizer
 from naga.engine.choosing import Chooser
 from naga.engine.request import FinishReason, Output, PromptLogprob, Request, Timings, Usage
 from naga.ops.sampling import Draw, Sample
 
 
 def own_stop_ids(tokenizer: Tokenizer) -> frozenset[int]:
-    """The end tokens of our chat format; none for a tokenizer that does not have all of it."""
-    if not tokenizer.is_chat():
-        return frozenset()
-    return frozenset({tokenizer.control_id(END), tokenizer.control_id(END_OF_TEXT)})
+    """The end tokens of the tokenizer's format of talk; none if it has none that is known."""
+    found = known_format(tokenizer)
+    return frozenset() if found is None else found.stop_ids(tokenizer)
 
 
 class StopFilter:
@@ -70,7 +70,7 @@ class Answer:
     ) -> None:
         self._request = request
         self._stop_ids = stop_ids
-        self._parser = ReplyParser(tokenizer, thinking=request.thinking, raw=request.raw)
+        self._parser = _parser(request, tokenizer)
         self._filter = StopFilter(request.sampling.stop)
         _check_bias(request, tokenizer)
         self._chooser = Chooser(request, tokenizer, stop_ids)
@@ -133,9 +133,8 @@ class Answer:
         if sample.token in self._stop_ids and not self._request.sampling.ignore_eos:
             return self._final("stop", now, output)
         delta = self._parser.feed(sample.token)
-        output = replace(
-            output, reasoning=delta.reasoning, content=self._filter.feed(delta.content)
-        )
+        content = self._filter.feed(delta.content)
+        output = replace(output, reasoning=delta.reasoning, content=content, calls=delta.calls)
         self._chooser.take(sample.token)
         if self._filter.stopped or self._chooser.complete:
             return self._final("stop", now, output)
@@ -157,6 +156,7 @@ class Answer:
             output,
             reasoning=output.reasoning + rest.reasoning,
             content=output.content + self._filter.feed(rest.content) + self._filter.flush(),
+            calls=output.calls + rest.calls,
             finish_reason=reason,
             usage=Usage(
                 prompt_tokens=len(self._request.prompt),
@@ -192,6 +192,15 @@ class Answer:
             first_token_s=None if self._first is None else self._first - self._submitted,
             decode_tokens_per_s=speed,
         )
+
+
+def _parser(request: Request, tokenizer: Tokenizer) -> Parser:
+    found = None if request.raw else known_format(tokenizer)
+    if found is None:
+        return ReplyParser(tokenizer, thinking=request.thinking, raw=request.raw)
+    return found.parser(
+        tokenizer, thinking=request.thinking, tools=request.tools, calling=request.calling
+    )
 
 
 def _check_bias(request: Request, tokenizer: Tokenizer) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from naga.checkpoint.config import read_dtype, read_model_config, read_quantisation
-from naga.checkpoint.load import StoredModel, load_model
+from naga.checkpoint.load import Progress, StoredModel, load_model, unseen
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
 from naga.config.quantisation import Quantisation
@@ -95,11 +95,12 @@ class Backend:
         return not isinstance(self.model, HybridLM) and _native(self.model).settle()
 
 
-def load_backend(path: Path, config: EngineConfig) -> Backend:
+def load_backend(path: Path, config: EngineConfig, progress: Progress = unseen) -> Backend:
     """Of the checkpoint folder `path`, read tensor by tensor into what computes with it.
 
     ConfigError where the asked-for backend cannot be had, breaks its promise or does not fit into
     memory, and for a folder that cannot be read or is quantised otherwise than asked for.
+    `progress` is of the bytes that are read; what is mapped takes no time.
     """
     model_config, converted = read_model_config(path), read_quantisation(path)
     runtime = make_runtime(config.device, config.dtype or read_dtype(path))
@@ -110,14 +111,16 @@ def load_backend(path: Path, config: EngineConfig) -> Backend:
     given = config.model_copy(update={"dtype": _name(runtime.dtype)})
     require_memory(model_config, given, quantisation, packed=converted is not None)
     if not native:
-        return make_backend(load_model(path, runtime), config, runtime)
+        return make_backend(load_model(path, runtime, progress), config, runtime)
     from naga.checkpoint.quantised import PackedModel
     from naga.model.native import NativeModel, best_isa
 
     threads, isa = torch.get_num_threads(), best_isa()
     model = NativeModel(model_config, runtime.dtype, threads, isa, quantisation)
     if converted is None:
-        model.load(StoredModel(path).tensors())
+        stored = StoredModel(path)
+        with progress(stored.num_bytes) as advance:
+            model.load(stored.tensors(advance))
     else:
         PackedModel(path).lend(model)
     assert not model.missing, model.missing

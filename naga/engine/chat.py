@@ -11,10 +11,12 @@ from pathlib import Path
 
 from naga.checkpoint.config import read_model_config
 from naga.checkpoint.fields import read_json
+from naga.checkpoint.load import Progress, unseen
 from naga.checkpoint.save import GENERATION_FILE
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig
-from naga.data.chat import Message, message_ends, render_prompt
+from naga.data.formats import format_of, ready
+from naga.data.messages import Message, Tool, ToolCall
 from naga.data.tokenizer import Tokenizer
 from naga.engine.backend import load_backend
 from naga.engine.engine import Engine
@@ -46,15 +48,20 @@ class Reply:
     weights_version: int
     """Of the weights that it was computed with."""
     prompt_logprobs: tuple[PromptLogprob, ...] | None = None
+    calls: tuple[ToolCall, ...] = ()
+    """Of tools."""
     error: str | None = None
 
 
-def open_engine(path: Path, config: EngineConfig) -> Engine:
-    """Load the checkpoint folder `path` and start its engine; ConfigError names what is wrong."""
+def open_engine(path: Path, config: EngineConfig, progress: Progress = unseen) -> Engine:
+    """Load the checkpoint folder `path` and start its engine; ConfigError names what is wrong.
+
+    `progress`: told the bytes of the weights, it gives what is called with those read.
+    """
     # First: of a folder that is none, the tokenizer is not what is missing.
     read_model_config(path)
-    tokenizer, stop_ids = Tokenizer.load(path), read_stop_ids(path)
-    return Engine(load_backend(path, config), tokenizer, config, stop_ids=stop_ids)
+    tokenizer, stop_ids = ready(Tokenizer.load(path)), read_stop_ids(path)
+    return Engine(load_backend(path, config, progress), tokenizer, config, stop_ids=stop_ids)
 
 
 def read_stop_ids(path: Path) -> frozenset[int]:
@@ -74,16 +81,19 @@ def chat_request(
     *,
     enable_thinking: bool = True,
     choice: int = 0,
+    tools: Sequence[Tool] = (),
 ) -> Request:
-    """The next assistant turn of a conversation."""
-    prompt = render_prompt(tokenizer, messages, enable_thinking=enable_thinking)
+    """The next assistant turn of a conversation; ConfigError for a model of no known format."""
+    form = format_of(tokenizer)
+    prompt = form.render_prompt(tokenizer, messages, tools=tools, enable_thinking=enable_thinking)
     return Request(
         id=new_id(),
         prompt=tuple(prompt),
-        boundaries=message_ends(tokenizer, prompt),
+        boundaries=form.message_ends(tokenizer, prompt),
         sampling=sampling,
-        thinking=enable_thinking,
+        thinking=enable_thinking and form.thinks,
         choice=choice,
+        tools=tuple(tools),
     )
 
 
@@ -158,6 +168,7 @@ def gather(outputs: Sequence[Output]) -> Reply:
     return Reply(
         text="".join(output.content for output in outputs),
         reasoning="".join(output.reasoning for output in outputs),
+        calls=tuple(call for output in outputs for call in output.calls),
         finish_reason=last.finish_reason,
         usage=last.usage,
         timings=last.timings,

@@ -10,6 +10,7 @@ from math import inf, isfinite
 from typing import Literal
 
 from naga.config.base import ConfigError
+from naga.data.messages import Tool, ToolCall
 from naga.engine.constraint import Constraint
 
 MAX_TOP_LOGPROBS = 20
@@ -110,6 +111,10 @@ class Request:
     """The prompt ends inside an open <think>."""
     raw: bool = False
     """Plain completion: everything generated is content."""
+    tools: tuple[Tool, ...] = ()
+    """Those that the prompt offers: calls of them are told from content."""
+    calling: bool = False
+    """The prompt ends inside a call, which is all that follows."""
     choice: int = 0
     """Which of several answers to the same prompt this is: each has its own noise."""
     tenant: str = ""
@@ -126,6 +131,8 @@ class Request:
             raise ConfigError("the prompt is empty: give at least one token")
         if self.raw and self.thinking:
             raise ConfigError("a raw request has no thinking: set only one of raw and thinking")
+        if self.calling and (self.thinking or not self.tools):
+            raise ConfigError("calling needs tools and no thinking")
         if self.sampling.thinking_budget is not None and not self.thinking:
             raise ConfigError("thinking_budget needs thinking, and this request has none")
         if not 0 <= self.choice < 2**63:
@@ -186,6 +193,8 @@ class Output:
     """(token, log-probability) of the most likely tokens here, as many as were asked for."""
     reasoning: str = ""
     content: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    """Of tools; each comes once, when it is complete."""
     finish_reason: FinishReason | None = None
     """Set on the last output of a request, as are usage, timings and weights_version."""
     usage: Usage | None = None

@@ -10,8 +10,8 @@ import errno
 import logging
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -19,9 +19,12 @@ from typing import final
 
 import uvicorn
 from fastapi import FastAPI
+from rich.console import Console
 
+from naga.checkpoint.hub import name_of
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig, ServerConfig
+from naga.data.formats import format_of
 from naga.disk import state_home
 from naga.engine.chat import open_engine
 from naga.engine.engine import Engine
@@ -29,6 +32,7 @@ from naga.engine.identity import identify
 from naga.engine.keeper import Keeper
 from naga.engine.store import StateStore
 from naga.server.app import make_app
+from naga.train.progress import late_bar
 
 
 def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerConfig) -> None:
@@ -37,14 +41,17 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
     To be called from the main thread. ConfigError for a checkpoint or address that cannot be used.
     """
     folder = path or Path(str(resources.files("naga") / "assets" / "naga-mini"))
-    with closing(_bind(server_config)) as listener, open_engine(folder, engine_config) as engine:
-        if not engine.tokenizer.is_chat():
-            raise ConfigError(
-                f"{folder}: its tokenizer has no chat tokens; try naga generate --raw"
-            )
+    with (
+        closing(_bind(server_config)) as listener,
+        open_engine(folder, engine_config, _load_bar) as engine,
+    ):
+        try:
+            format_of(engine.tokenizer)
+        except ConfigError as error:
+            raise ConfigError(f"{folder}: {error}") from None
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         logging.getLogger("naga").setLevel(logging.INFO)
-        name = folder.resolve().name
+        name = name_of(folder)
         greeting = f"naga ready 已就绪  {_url(listener)}  model 模型 {name}  {engine.numerics}"
         keeper = _open_keeper(engine, folder, server_config)
         app = make_app(engine, name, server_config, keeper)
@@ -56,6 +63,10 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, server.handle_exit)
         server.run([listener])
+
+
+def _load_bar(total: int) -> AbstractContextManager[Callable[[int], None]]:
+    return late_bar("loading 加载", Console(stderr=True), total=total, unit="bytes")
 
 
 def _open_keeper(engine: Engine, folder: Path, config: ServerConfig) -> Keeper | None:

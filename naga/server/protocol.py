@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, from_json
 
 from naga.config.base import Config
-from naga.data.chat import Message
+from naga.data.messages import Message, Tool, ToolCall, read_object, to_json
 from naga.engine.constraint import Constraint
 from naga.engine.request import MAX_BIAS, MAX_BIASES, MAX_TOP_LOGPROBS, SamplingParams
 
@@ -23,6 +23,8 @@ MAX_BODY_BYTES = 16 * 2**20
 MAX_CHOICES = 8
 MAX_STOPS = 4
 MAX_PROMPTS = 32
+MAX_TOOLS = 128
+MAX_CALLS = 128
 # Of a field's name in an error: a client may call its fields what it likes.
 MAX_PARAM_CHARS = 100
 
@@ -31,6 +33,7 @@ NEUTRAL: dict[str, Any] = {
     "presence_penalty": 0,
     "tools": [],
     "tool_choice": "none",
+    "parallel_tool_calls": True,
     "store": False,
 }
 
@@ -68,13 +71,67 @@ def _as_list(stop: Any) -> Any:
     return [stop] if isinstance(stop, str) else stop
 
 
+FunctionName = Annotated[str, Field(pattern="^[a-zA-Z0-9_.-]{1,64}$")]
+
+
+class CalledFunction(Config):
+    name: FunctionName
+    arguments: str
+    """The JSON text of an object, as the answer had it."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        try:
+            read_object(self.arguments or "{}")
+        except ValueError as error:
+            raise ValueError(f"arguments must be the JSON text of an object: {error}") from None
+        return self
+
+
+class SentCall(Config):
+    """A call of an earlier answer."""
+
+    id: str = Field(max_length=256)
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+    @property
+    def call(self) -> ToolCall:
+        arguments = read_object(self.function.arguments or "{}")
+        return ToolCall(name=self.function.name, arguments=to_json(arguments))
+
+
+def _plain_message(message: Any) -> Any:
+    """Without what is null; an assistant that calls tools need not say anything."""
+    if not isinstance(message, dict):
+        return message
+    calls = message.get("tool_calls")
+    kept = {k: v for k, v in message.items() if v is not None or k not in ASSISTANT_NULLS}
+    if message.get("role") == "assistant" and calls and message.get("content") is None:
+        kept["content"] = ""
+    return kept
+
+
+# What an answer's message has besides, and has as null: it may be sent back as it came.
+ASSISTANT_NULLS = ("refusal", "annotations", "audio", "function_call", "tool_calls")
+
+
 class ChatMessage(Config):
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: Annotated[str, BeforeValidator(_join_parts)]
     """Text, or a list of text parts."""
     reasoning_content: str | None = None
     """Thinking of an assistant turn; `reasoning` is the same under its other name."""
     reasoning: str | None = None
+    tool_calls: list[SentCall] = Field([], max_length=MAX_CALLS)
+    """What an assistant turn called."""
+    tool_call_id: str | None = Field(None, max_length=256)
+    """Of a tool: which call it answers. The formats go by the order."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, message: Any) -> Any:
+        return _plain_message(message)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -83,11 +140,50 @@ class ChatMessage(Config):
             raise ValueError(f"a {self.role} message carries no reasoning")
         if len(given) > 1:
             raise ValueError("reasoning_content and reasoning differ; send one of them")
+        if self.tool_calls and self.role != "assistant":
+            raise ValueError(f"a {self.role} message carries no tool_calls")
+        if (self.tool_call_id is not None) != (self.role == "tool"):
+            raise ValueError("tool_call_id belongs to a tool message, and to no other")
         return self
 
     def message(self) -> Message:
         reasoning = self.reasoning_content or self.reasoning or ""
-        return Message(role=self.role, content=self.content, reasoning=reasoning)
+        calls = tuple(sent.call for sent in self.tool_calls)
+        return Message(role=self.role, content=self.content, reasoning=reasoning, calls=calls)
+
+
+class Function(Config):
+    name: FunctionName
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    """A JSON schema of its arguments."""
+    strict: bool | None = None
+
+
+class OfferedTool(Config):
+    type: Literal["function"]
+    function: Function
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        to_json(self.function.parameters)
+        return self
+
+    @property
+    def tool(self) -> Tool:
+        """With what the client gave and no more: the model reads it as it was sent."""
+        return Tool(name=self.function.name, declared=to_json(self.model_dump(exclude_unset=True)))
+
+
+class NamedFunction(Config):
+    name: FunctionName
+
+
+class NamedTool(Config):
+    """The call of this one is demanded."""
+
+    type: Literal["function"]
+    function: NamedFunction
 
 
 class StreamOptions(Config):
@@ -247,6 +343,10 @@ class ChatRequest(Generation):
     thinking_budget: int | None = Field(None, ge=0)
     """After so many tokens the thought is closed."""
     chat_template_kwargs: TemplateOptions = TemplateOptions()
+    tools: list[OfferedTool] = Field([], max_length=MAX_TOOLS)
+    """What the model may call."""
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    """None: auto where there are tools."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -262,7 +362,34 @@ class ChatRequest(Generation):
             raise ValueError("thinking_budget needs thinking, which enable_thinking = false ends")
         if self.response_format and self.structured_outputs and self.response_format.constraint:
             raise ValueError("response_format and structured_outputs: send one of them")
+        self._check_tools()
         return self
+
+    def _check_tools(self) -> None:
+        names = [tool.function.name for tool in self.tools]
+        if len(set(names)) < len(names):
+            raise ValueError("tools: two have the same name")
+        if self.tool_choice not in (None, "none", "auto") and not self.demanded:
+            raise ValueError("tool_choice demands a tool that is not among the tools")
+        if self.offered and self.constraint is not None:
+            raise ValueError("tools and an answer of a given form: send one of them")
+        if any(tool.function.strict for tool in self.tools) and not self.demanded:
+            raise ValueError(
+                'tools: strict needs a tool_choice that demands a call; with "auto" calls are free'
+            )
+
+    @property
+    def offered(self) -> tuple[Tool, ...]:
+        """The tools that the model hears of."""
+        return () if self.tool_choice == "none" else tuple(tool.tool for tool in self.tools)
+
+    @property
+    def demanded(self) -> tuple[Tool, ...]:
+        """Those of which one must be called; none where the model is free."""
+        if isinstance(self.tool_choice, NamedTool):
+            wanted = self.tool_choice.function.name
+            return tuple(tool for tool in self.offered if tool.name == wanted)
+        return self.offered if self.tool_choice == "required" else ()
 
     @property
     def token_limit(self) -> int | None:
@@ -370,9 +497,9 @@ def parse_request(body: bytes, kind: type[AnyRequest]) -> AnyRequest:
 
 
 def _asks_nothing(name: str, value: Any, kind: type[Generation]) -> bool:
-    if name in NEUTRAL:
-        return value is None or bool(value == NEUTRAL[name])
     known = kind.model_fields.get(name)
+    if name in NEUTRAL and known is None:
+        return value is None or bool(value == NEUTRAL[name])
     return value is None and known is not None and not known.is_required()
 
 

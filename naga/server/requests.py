@@ -8,14 +8,16 @@ fit the model is the engine's to say, and is here put into the words of the API.
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 import naga
 from naga.config.base import ConfigError
 from naga.config.serve import ServerConfig
-from naga.data.chat import message_ends, render_prompt
+from naga.data.formats import Format, format_of
+from naga.data.messages import Tool
 from naga.data.tokenizer import Tokenizer
+from naga.engine.constraint import Constraint
 from naga.engine.engine import Engine
 from naga.engine.request import Request
 from naga.server.protocol import (
@@ -78,6 +80,9 @@ class Call(Generic[AnyRequest]):
     """Where messages end in the prompt."""
     conversation: str | None = None
     """Its name."""
+    tools: tuple[Tool, ...] = ()
+    call_schema: str | None = None
+    """Of the call that the answer must be, which the prompt has opened."""
 
     def engine_requests(self) -> list[Request]:
         """Prompt by prompt, one for each choice; those differ in nothing but its index.
@@ -85,6 +90,9 @@ class Call(Generic[AnyRequest]):
         ConfigError for what does not go together.
         """
         sampling = self.request.sampling(seed=self.head.seed, max_tokens=self.max_tokens)
+        if self.call_schema is not None:
+            demanded = Constraint(kind="json_schema", text=self.call_schema)
+            sampling = replace(sampling, constraint=demanded)
         return [
             Request(
                 id=f"{self.head.id}-{index}-{choice}",
@@ -97,6 +105,8 @@ class Call(Generic[AnyRequest]):
                 priority=self.request.priority,
                 deadline_s=self.request.deadline_s,
                 boundaries=self.boundaries,
+                tools=self.tools,
+                calling=self.call_schema is not None,
             )
             for index, prompt in enumerate(self.prompts)
             for choice in range(self.head.per_prompt)
@@ -117,18 +127,17 @@ def read_chat(served: Served, body: bytes, tenant: str) -> Call[ChatRequest]:
     """ApiError for a body that is wrong, another model, and text that is not Unicode."""
     request = parse_request(body, ChatRequest)
     served.check_name(request.model)
-    messages = [message.message() for message in request.messages]
-    try:
-        prompt = render_prompt(served.tokenizer, messages, enable_thinking=request.thinking)
-    except ConfigError as error:
-        raise ApiError(status=400, message=str(error), param="messages") from None
+    form = format_of(served.tokenizer)
+    demanded = request.demanded
+    thinking = request.thinking and form.thinks and not demanded
+    prompt = _prompt(served.tokenizer, form, request, thinking=thinking)
     head = _head(
         "chatcmpl",
         served,
         request,
         num_choices=request.n,
         per_prompt=request.n,
-        thinking=request.thinking,
+        thinking=thinking,
         logprobs=request.logprobs,
     )
     room = max(1, served.context - len(prompt))
@@ -140,9 +149,28 @@ def read_chat(served: Served, body: bytes, tenant: str) -> Call[ChatRequest]:
         max_tokens=request.token_limit or min(served.default_max_tokens, room),
         context=served.context,
         tenant=tenant,
-        boundaries=message_ends(served.tokenizer, prompt),
+        boundaries=form.message_ends(served.tokenizer, prompt),
         conversation=request.prompt_cache_key,
+        tools=request.offered,
+        call_schema=form.call_schema(demanded) if demanded else None,
     )
+
+
+def _prompt(
+    tokenizer: Tokenizer, form: Format, request: ChatRequest, *, thinking: bool
+) -> list[int]:
+    """ApiError for what the format cannot say, and for text that is not Unicode."""
+    try:
+        return form.render_prompt(
+            tokenizer,
+            [message.message() for message in request.messages],
+            tools=request.offered,
+            enable_thinking=thinking,
+            calling=bool(request.demanded),
+        )
+    except ConfigError as error:
+        param = "tool_choice" if request.demanded else "messages"
+        raise ApiError(status=400, message=str(error), param=param) from None
 
 
 def read_text(served: Served, body: bytes, tenant: str) -> tuple[Call[CompletionRequest], Wishes]:

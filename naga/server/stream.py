@@ -2,8 +2,9 @@
 
 A Feed owns the engine requests of one HTTP call (one per choice): it brings their outputs from the
 engine's thread into the event loop and cancels what is unfinished when it is closed. Shapes are
-OpenAI's; our additions: `reasoning_content` and `reasoning` (the same text under both names in
-use), `logprobs.reasoning`, `seed` and `timings`. Does not parse requests and knows no routes.
+OpenAI's, calls of tools included, each of which is one delta; our additions: `reasoning_content`
+and `reasoning` (the same text under both names in use), `logprobs.reasoning`, `seed` and `timings`.
+Does not parse requests and knows no routes.
 """
 
 import asyncio
@@ -127,6 +128,8 @@ class Choice:
     content: list[str] = field(default_factory=list)
     reasoning_logprobs: list[Json] = field(default_factory=list)
     content_logprobs: list[Json] = field(default_factory=list)
+    calls: list[Json] = field(default_factory=list)
+    """Of tools, in OpenAI's shape."""
     last: Output | None = None
     """The final output: why it ended, usage, timings."""
 
@@ -145,21 +148,42 @@ class Choice:
         self.content_logprobs += entries
         return _logprobs(reasoning=[], content=entries)
 
+    def add_calls(self, output: Output, head: Head) -> list[Json]:
+        """Take its calls; returns them as a delta has them, with their places."""
+        deltas = []
+        for call in output.calls:
+            place = len(self.calls)
+            name = f"call_{head.id.removeprefix('chatcmpl-')}_{self.index}_{place}"
+            function = {"name": call.name, "arguments": call.arguments}
+            self.calls.append({"id": name, "type": "function", "function": function})
+            deltas.append({"index": place, **self.calls[-1]})
+        return deltas
+
+    @property
+    def finish_reason(self) -> str | None:
+        """An answer that ends by itself after calls ends for them to be answered."""
+        if self.last is None:
+            return None
+        ended = self.last.finish_reason
+        return "tool_calls" if ended == "stop" and self.calls else ended
+
     def whole(self, head: Head) -> Json:
         assert self.last is not None, "the feed ended, so every choice has"
         logprobs = _logprobs(reasoning=self.reasoning_logprobs, content=self.content_logprobs)
         reasoning = "".join(self.reasoning) or None
+        content = "".join(self.content)
+        message: Json = {
+            "role": "assistant",
+            "content": None if self.calls and not content else content,
+            "reasoning_content": reasoning,
+            "reasoning": reasoning,
+            "refusal": None,
+        }
         return {
             "index": self.index,
-            "message": {
-                "role": "assistant",
-                "content": "".join(self.content),
-                "reasoning_content": reasoning,
-                "reasoning": reasoning,
-                "refusal": None,
-            },
+            "message": message | ({"tool_calls": self.calls} if self.calls else {}),
             "logprobs": logprobs if head.logprobs else None,
-            "finish_reason": self.last.finish_reason,
+            "finish_reason": self.finish_reason,
         }
 
     def prompt_logprobs(self, tokenizer: Tokenizer) -> list[Json] | None:
@@ -178,6 +202,7 @@ async def complete(feed: Feed, head: Head, tokenizer: Tokenizer) -> Json:
     try:
         async for index, output in feed:
             choices[index].add(output, tokenizer)
+            choices[index].add_calls(output, head)
             check(output)
     finally:
         log_request(head, [choice.last for choice in choices])
@@ -200,13 +225,14 @@ async def events(feed: Feed, head: Head, tokenizer: Tokenizer) -> AsyncGenerator
         async for index, output in feed:
             logprobs = choices[index].add(output, tokenizer)
             check(output)
-            delta = _delta(output)
+            delta = _delta(output, choices[index].add_calls(output, head))
             entry = logprobs if head.logprobs else None
             if delta or (entry and (entry["content"] or entry["reasoning"])):
                 yield _chunk(head, index, delta, logprobs=entry)
             if output.finish_reason is not None:
                 extra = timings_at_end([choice.last for choice in choices])
-                yield _chunk(head, index, {}, finish=output.finish_reason, extra=extra)
+                ended = choices[index].finish_reason
+                yield _chunk(head, index, {}, finish=ended, extra=extra)
         if head.include_usage:
             whole = head.wrap("chat.completion.chunk", [])
             lasts = [choice.last for choice in choices]
@@ -241,12 +267,14 @@ def check(output: Output) -> None:
         raise ApiError(status=503, kind="server_error", message=message)
 
 
-def _delta(output: Output) -> Json:
+def _delta(output: Output, calls: list[Json]) -> Json:
     delta: Json = {}
     if output.reasoning:
         delta |= {"reasoning_content": output.reasoning, "reasoning": output.reasoning}
     if output.content:
         delta |= {"content": output.content}
+    if calls:
+        delta |= {"tool_calls": calls}
     return delta
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from naga.checkpoint.hub import find_model
 from naga.checkpoint.load import load_model
 from naga.config.base import ConfigError
 from naga.config.train import SftConfig
 from naga.data.corpus import read_conversations
+from naga.data.formats import format_of
 from naga.data.packing import conversation_samples
 from naga.data.tokenizer import Tokenizer
 from naga.model.lm import HybridLM
@@ -28,16 +30,16 @@ def sft(config: SftConfig, runtime: Runtime) -> Path:
     """
     console = Console(stderr=True)
     with open_run(config.run_dir, config, FREE_KEYS) as run:
-        tokenizer = Tokenizer.load(config.init_from)
-        if not tokenizer.is_chat():
-            raise ConfigError(
-                f"{config.init_from}: its tokenizer lacks chat control tokens; "
-                "train one with `naga tokenizer train`"
-            )
+        folder = find_model(config.init_from)
+        tokenizer = Tokenizer.load(folder)
+        try:
+            format_of(tokenizer)
+        except ConfigError as error:
+            raise ConfigError(f"{config.init_from}: {error}") from None
         conversations = islice(read_conversations(config.data.paths), config.data.max_documents)
         source = counted(conversations, "conversations", console)
         samples = list(conversation_samples(tokenizer, source))
-        model = _load(config, runtime)
+        model = _load(config, folder, runtime)
         job = Job(
             config=config,
             runtime=runtime,
@@ -50,9 +52,9 @@ def sft(config: SftConfig, runtime: Runtime) -> Path:
         return train(job, run, console)
 
 
-def _load(config: SftConfig, runtime: Runtime) -> HybridLM:
+def _load(config: SftConfig, folder: Path, runtime: Runtime) -> HybridLM:
     """All weights in float32; under adapters, the matrices that stay are in compute dtype."""
     if config.lora is not None:
-        return adapt(load_model(config.init_from, runtime), config.lora, config.seed)
+        return adapt(load_model(folder, runtime), config.lora, config.seed)
     master = Runtime(device=runtime.device, dtype=torch.float32)
-    return make_trainable(load_model(config.init_from, master))
+    return make_trainable(load_model(folder, master))

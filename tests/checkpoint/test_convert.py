@@ -279,7 +279,7 @@ def test_weights_that_are_not_finite_are_named(value: float, tmp_path: Path) -> 
     state["layers.3.mixer.experts.down"][2, 1, 1] = value
     save_model(tmp_path / "m", tiny.NAGA, state, dtype=torch.float32, tokenizer=None)
     message = refused(tmp_path / "m", tmp_path / "out")
-    assert message.startswith("tensor layers.3.mixer.experts.down: NaN or infinity")
+    assert "tensor layers.3.mixer.experts.down has NaN or infinity" in message
 
 
 def test_a_full_disk_leaves_nothing(

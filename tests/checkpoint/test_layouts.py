@@ -272,7 +272,7 @@ MISREAD = [
     ("nemotron_h", {"hybrid_override_pattern": None}, "missing key 'hybrid_override_pattern'"),
     ("nemotron_h", {"hybrid_override_pattern": "M*Z-"}, "pattern letter 2 is 'Z'"),
     ("nemotron_h", {"moe_jitter": 0.1}, "unknown: moe_jitter"),
-    ("nemotron_h", {"model_type": "zamba"}, "model_type is 'zamba'; naga reads"),
+    ("nemotron_h", {"model_type": "zamba"}, "model_type is 'zamba', code of its own repository"),
 ]
 
 

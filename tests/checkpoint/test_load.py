@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from checkpoint import tiny
 from naga.checkpoint.load import INDEX_FILE, load_model
 from naga.checkpoint.save import save_model
 from naga.config.base import ConfigError
+from naga.config.load import parse_config
+from naga.config.serve import EngineConfig
+from naga.engine.backend import load_backend
 from naga.model.lm import memory_dtype
 from naga.runtime import make_runtime
 
@@ -193,3 +197,19 @@ def test_absurd_sizes_are_refused_without_a_try(size: int, saved: Path) -> None:
     config["n_routed_experts"] = size
     (saved / "config.json").write_text(json.dumps(config))
     assert failure(saved).startswith(f"{saved}/")
+
+
+def test_loading_tells_every_byte_it_reads(sharded: Path) -> None:
+    told, advanced = list[int](), list[int]()
+
+    def progress(total: int) -> AbstractContextManager[Callable[[int], None]]:
+        told.append(total)
+        return nullcontext(advanced.append)
+
+    for load in (
+        lambda: load_model(sharded, tiny.RUNTIME, progress),
+        lambda: load_backend(sharded, parse_config(EngineConfig, {}, "test"), progress),
+    ):
+        told.clear(), advanced.clear()
+        load()
+        assert told == [sum(advanced)] and len(advanced) > 10

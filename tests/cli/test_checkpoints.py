@@ -36,7 +36,7 @@ def test_a_converted_checkpoint_answers_as_one_quantised_at_load(
     naga: Run, checkpoint: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "int4"
-    result = naga("convert", checkpoint, "--out", out, "--quantize", "int4", "--json")
+    result = naga("convert", checkpoint, out, "--quantize", "int4", "--json")
     assert (result.code, result.err) == (0, "")
     found = json.loads(result.out)
     assert (found["path"], found["format"], found["group"]) == (str(out), "int4", 32)
@@ -55,27 +55,27 @@ def test_a_converted_checkpoint_answers_as_one_quantised_at_load(
         (["--backend=reference"], "weights are quantised (int4g32), for the native backend"),
     ):
         assert message in refused(naga("generate", out, "p", *more))
-    again = ("--out", tmp_path / "again", "--quantize", "int8")
+    again = (tmp_path / "again", "--quantize", "int8")
     assert "is quantised already (int4g32)" in refused(naga("convert", out, *again))
-    assert "exists already" in refused(naga("convert", checkpoint, "--out", out, *again[2:]))
+    assert "exists already" in refused(naga("convert", checkpoint, out, *again[1:]))
 
 
 def test_convert_calibrates_on_a_text(naga: Run, checkpoint: Path, tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("The tenant shall pay the rent. 甲方应当支付租金。\n" * 30, encoding="utf-8")
     flags = ("--quantize=int8", "--group=64", "--calibrate", text)
-    result = naga("convert", checkpoint, "--out", tmp_path / "a", *flags)
+    result = naga("convert", checkpoint, tmp_path / "a", *flags)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"{tmp_path / 'a'}: int8g64, 0.1 MB -> 0.1 MB")
     flags = ("--quantize=int8", "--group=channel", "--calibrate", text)
-    result = naga("convert", checkpoint, "--out", tmp_path / "row", *flags)
+    result = naga("convert", checkpoint, tmp_path / "row", *flags)
     assert result.out.startswith(f"{tmp_path / 'row'}: int8c, 0.1 MB -> 0.0 MB")
     assert naga("generate", tmp_path / "row", "the rent", "--raw", "--max-tokens=3").code == 0
-    found = json.loads(naga("convert", checkpoint, "--out", tmp_path / "b", *flags, "--json").out)
+    found = json.loads(naga("convert", checkpoint, tmp_path / "b", *flags, "--json").out)
     assert found["group"] == "channel"
     assert found["calibrated_on"] == "notes.txt" and found["calibration_tokens"] >= 256
     text.write_text("short")
-    message = refused(naga("convert", checkpoint, "--out", tmp_path / "c", *flags))
+    message = refused(naga("convert", checkpoint, tmp_path / "c", *flags))
     assert "too few to calibrate on" in message
     assert not (tmp_path / "c").exists()
 
@@ -87,9 +87,7 @@ def test_convert_writes_another_layout_and_back(
     result = naga("convert", checkpoint, there, "--to", "naga")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"{there}: granitemoehybrid -> naga, ")
-    found = json.loads(
-        naga("convert", there, "--out", back, "--to", "granitemoehybrid", "--json").out
-    )
+    found = json.loads(naga("convert", there, back, "--to", "granitemoehybrid", "--json").out)
     assert (found["source_layout"], found["layout"]) == ("naga", "granitemoehybrid")
     for name in ("config.json", "tokenizer.json", "generation_config.json"):
         assert json.loads((back / name).read_text()) == json.loads((checkpoint / name).read_text())
@@ -115,8 +113,8 @@ def test_convert_prints_the_plan_of_an_engine(naga: Run) -> None:
     [
         ((), "give one of --quantize, --to and --plan"),
         (("--to", "naga", "--plan", "vllm"), "give one of --quantize, --to and --plan"),
-        (("--to", "naga"), "give the folder to write once"),
-        (("a", "--out", "b", "--to", "naga"), "give the folder to write once"),
+        (("--to", "naga"), "give the folder to write"),
+        (("a", "--to", "naga", "--memory", "2"), "--memory is for --plan"),
         (("a", "--to", "naga", "--group", "32"), "--group and --calibrate are for --quantize"),
         (("a", "--quantize", "int8", "--widen"), "--widen is for --to"),
         (("a", "--plan", "vllm"), "--plan writes nothing"),

@@ -51,6 +51,11 @@ def test_the_whole_life_of_a_checkpoint(naga: Run, tmp_path: Path) -> None:
     )
     assert not before["embed.weight"].equal(after["embed.weight"])
     assert naga("inspect", second / "final").code == 0
+    places[0] = f"run_dir={tmp_path / 'lora'}"
+    result = naga("sft", recipe, *places, *common, "--lora")
+    assert result.code == 0, result.err
+    adapted = load_model(tmp_path / "lora" / "final", make_runtime("cpu", "float32")).state_dict()
+    assert adapted["embed.weight"].equal(before["embed.weight"])
     result = naga("generate", second / "final", "3 > 2?", "--max-tokens=6", "--json")
     assert result.code == 0 and json.loads(result.out)["usage"]["completion_tokens"] > 0
     again = naga("pretrain", RECIPE, *[f"run_dir={first}"], *small, "optim.lr=1.0")

@@ -155,8 +155,8 @@ def test_without_thinking_the_reply_follows_the_closed_block(tokenizer: Tokenize
 
 
 def test_bad_messages_are_refused(tokenizer: Tokenizer) -> None:
-    with pytest.raises(ConfigError, match="unknown role 'tool'"):
-        Message(role="tool", content="x")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="unknown role 'critic'"):
+        Message(role="critic", content="x")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="user message has no reasoning"):
         Message(role="user", content="x", reasoning="y")
     with pytest.raises(ConfigError, match="at least one message"):

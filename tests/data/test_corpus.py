@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from naga.config.base import ConfigError
-from naga.data.chat import Message
 from naga.data.corpus import read_conversations, read_documents
+from naga.data.messages import Message, ToolCall
 
 CHAT = {
     "messages": [
@@ -52,12 +52,36 @@ def test_lines_are_read_as_they_are_needed(tmp_path: Path) -> None:
 
 def test_a_conversation_becomes_messages(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "a.jsonl", CHAT)
-    assert list(read_conversations([path])) == [
-        (
-            Message(role="user", content="3 + 4?"),
-            Message(role="assistant", content="7", reasoning="3 + 4 = 7"),
-        )
+    (conversation,) = read_conversations([path])
+    assert conversation.messages == (
+        Message(role="user", content="3 + 4?"),
+        Message(role="assistant", content="7", reasoning="3 + 4 = 7"),
+    )
+    assert conversation.tools == () and conversation.place == f"{path}:1"
+
+
+@pytest.mark.parametrize("arguments", [{"to": "甲"}, '{"to":"甲"}'])
+def test_tools_and_their_calls_are_read(tmp_path: Path, arguments: Any) -> None:
+    tool = {"type": "function", "function": {"name": "pay", "parameters": {"type": "object"}}}
+    called = {"id": "1", "type": "function", "function": {"name": "pay", "arguments": arguments}}
+    messages = [
+        {"role": "user", "content": "Pay."},
+        {"role": "assistant", "content": None, "tool_calls": [called]},
+        {"role": "tool", "tool_call_id": "1", "content": "paid"},
+        {"role": "assistant", "content": "Done.", "tool_calls": None},
     ]
+    path = write_rows(tmp_path / "a.jsonl", {"messages": messages, "tools": [tool]})
+    (conversation,) = read_conversations([path])
+    assert conversation.messages == (
+        Message(role="user", content="Pay."),
+        Message(
+            role="assistant", content="", calls=(ToolCall(name="pay", arguments='{"to": "甲"}'),)
+        ),
+        Message(role="tool", content="paid"),
+        Message(role="assistant", content="Done."),
+    )
+    (offered,) = conversation.tools
+    assert offered.name == "pay" and offered.function == tool["function"]
 
 
 def test_a_missing_path_is_told_before_anything_is_read(tmp_path: Path) -> None:
@@ -90,6 +114,10 @@ def message_row(**changes: Any) -> bytes:
     return json.dumps({"messages": [{"role": "assistant", "content": "x"} | changes]}).encode()
 
 
+def call_row(arguments: str) -> bytes:
+    return message_row(tool_calls=[{"function": {"name": "pay", "arguments": arguments}}])
+
+
 @pytest.mark.parametrize(
     ("read", "line", "message"),
     [
@@ -104,10 +132,16 @@ def message_row(**changes: Any) -> bytes:
         (read_conversations, b'{"messages": {}}', "must be a list"),
         (read_conversations, b'{"messages": []}', "no assistant message"),
         (read_conversations, b'{"messages": ["hi"]}', "must be an object, not a str"),
-        (read_conversations, message_row(role="tool"), "unknown role 'tool'"),
+        (read_conversations, message_row(role="tool"), "no assistant message"),
+        (read_conversations, message_row(role="critic"), "unknown role 'critic'"),
         (read_conversations, message_row(role="user"), "no assistant message"),
         (read_conversations, message_row(content=None), '"content" must be a string'),
-        (read_conversations, message_row(tool_calls=[]), "unknown key 'tool_calls'"),
+        (read_conversations, message_row(weight=0), "unknown key 'weight'"),
+        (read_conversations, message_row(tool_calls={}), '"tool_calls" must be a list'),
+        (read_conversations, message_row(tool_calls=["pay"]), "a call of a tool must be"),
+        (read_conversations, message_row(tool_calls=[{"function": {"name": "p"}}]), "arguments"),
+        (read_conversations, call_row("[1]"), "arguments of a call must be an object"),
+        (read_conversations, call_row('{"a": NaN}'), "arguments of a call must be an object"),
         (read_conversations, message_row(reasoning_content=1), '"reasoning_content" must be'),
     ],
 )
@@ -127,7 +161,8 @@ def test_a_bad_line_names_its_file_and_number(
 def test_null_reasoning_is_none(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(message_row(reasoning_content=None))
-    assert list(read_conversations([path])) == [(Message(role="assistant", content="x"),)]
+    (conversation,) = read_conversations([path])
+    assert conversation.messages == (Message(role="assistant", content="x"),)
 
 
 def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:

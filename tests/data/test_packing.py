@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from naga.data.chat import Message, render
+from naga.data.messages import Conversation
 from naga.data.packing import Piece, Sample, conversation_samples, document_samples, pack
 from naga.data.tokenizer import Tokenizer
 
@@ -61,7 +62,7 @@ def test_a_conversation_is_packed_as_rendered(tokenizer: Tokenizer) -> None:
         Message(role="user", content="3 + 4?"),
         Message(role="assistant", content="7", reasoning="3 + 4 = 7"),
     )
-    [sample] = conversation_samples(tokenizer, [messages])
+    [sample] = conversation_samples(tokenizer, [Conversation(messages=messages)])
     rendered = render(tokenizer, messages)
     assert sample.tokens.tolist() == list(rendered.tokens)
     assert sample.loss_mask.tolist() == list(rendered.loss_mask)

@@ -41,6 +41,7 @@ def tiny_model(tokenizer: Tokenizer) -> HybridLM:
         max_positions=CONTEXT,
         init_std=0.3,
         tie_embeddings=False,
+        embedding_multiplier=2.0,
         attention=AttentionConfig(num_heads=2, num_kv_heads=1, head_dim=16),
         mamba=MambaConfig(num_heads=2, head_dim=16, state_dim=16),
         moe=MoeConfig(num_experts=4, top_k=2, expert_dim=16, shared_dim=16),
@@ -50,11 +51,13 @@ def tiny_model(tokenizer: Tokenizer) -> HybridLM:
     with torch.no_grad():
         # Channel 0 is so large in every embedding that it hardly changes from token to token: its
         # column of the head is a bias on the logits.
-        model.embed.weight[:, 0] = 20.0
+        model.embed.weight *= 0.5
+        model.embed.weight[:, 0] = 10.0
         model.head.weight[:, 0] = 0.0
         model.head.weight[tokenizer.control_id(END_THINK), 0] = 0.5
         poison = tokenizer.encode("9")
-        model.embed.weight[poison] = torch.nan
+        # Finite, or it would not load; twice as much is not.
+        model.embed.weight[poison] = 3e38
         never = [tokenizer.control_id(END), tokenizer.control_id(END_OF_TEXT), *poison]
         model.head.weight[never, 0] = -30.0
     return model

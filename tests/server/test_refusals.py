@@ -23,9 +23,25 @@ def schema(definition: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
+def named(name: str, **more: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name} | more}
+
+
+TOOL = named("a")
+CALL = {"id": "1", "type": "function", "function": {"name": "a", "arguments": "{}"}}
+BROKEN = {"name": "a", "arguments": "[1]"}
 FIELDS = [
     ({"temprature": 1}, "temprature"),
-    ({"tools": [{"type": "function"}]}, "tools"),
+    ({"tools": [{"type": "function"}]}, "tools[0].function"),
+    ({"tools": [TOOL]}, None),
+    ({"tools": [TOOL, TOOL]}, None),
+    ({"tools": [named("a b")]}, "tools[0].function.name"),
+    ({"tools": [named("a", strict=True)]}, None),
+    ({"tool_choice": "required"}, None),
+    ({"tools": [TOOL], "tool_choice": "any"}, None),
+    ({"tools": [TOOL], "tool_choice": "auto", "response_format": {"type": "json_object"}}, None),
+    ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "b"}}}, None),
+    ({"parallel_tool_calls": False}, "parallel_tool_calls"),
     ({"logit_bias": {"5": 101}}, "logit_bias.5"),
     ({"logit_bias": {"a": 1}}, "logit_bias.a.[key]"),
     ({"logit_bias": {"a" * 10_000: 1}}, None),
@@ -60,7 +76,16 @@ FIELDS = [
     ({"messages": [123]}, "messages[0]"),
     ({"messages": [{}]}, "messages[0].role"),
     ({"messages": [{"role": "user"}]}, "messages[0].content"),
-    ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "critic", "content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0]"),
+    ({"messages": [{"role": "tool", "content": "x", "tool_call_id": "1"}]}, None),
+    ({"messages": [{"role": "user", "content": "x", "tool_call_id": "1"}]}, "messages[0]"),
+    ({"messages": [{"role": "user", "content": "x", "tool_calls": [CALL]}]}, "messages[0]"),
+    ({"messages": [{"role": "assistant", "tool_calls": [CALL]}]}, None),
+    (
+        {"messages": [{"role": "assistant", "tool_calls": [CALL | {"function": BROKEN}]}]},
+        "messages[0].tool_calls[0].function",
+    ),
     ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
     ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
     ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content"),
@@ -184,6 +209,13 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+
+
+def test_a_tool_must_be_json() -> None:
+    body = json.dumps(GOOD | {"tools": [named("a", parameters={"maximum": float("inf")})]})
+    with pytest.raises(ApiError) as caught:
+        parse_request(body.encode(), ChatRequest)
+    assert caught.value.param == "tools[0]"
 
 
 @given(st.dictionaries(st.sampled_from([*ChatRequest.model_fields, "tools"]) | st.text(), JSON))

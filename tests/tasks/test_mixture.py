@@ -72,7 +72,7 @@ def test_written_rows_read_back_as_the_same_messages(tmp_path: Path) -> None:
     assert [json.loads(line).keys() for line in path.read_text("utf-8").splitlines()] == [
         {"messages"}
     ] * 60
-    assert list(read_conversations([path])) == [e.messages for e in examples]
+    assert [c.messages for c in read_conversations([path])] == [e.messages for e in examples]
     assert [p.name for p in path.parent.iterdir()] == ["tasks.jsonl"]
 
 

@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from data.talkers import granite_folder, nemotron_folder
 from safetensors.torch import load_file
 
 from naga.checkpoint.load import load_model
+from naga.checkpoint.save import save_model
 from naga.config.base import ConfigError
 from naga.config.load import parse_config
+from naga.config.model import ModelConfig
 from naga.config.train import LoraConfig, PretrainConfig, SftConfig
-from naga.data.tokenizer import train_tokenizer
+from naga.data.formats import format_of
+from naga.data.tokenizer import Tokenizer, train_tokenizer
+from naga.engine.chat import read_stop_ids
+from naga.model.init import initialize
+from naga.model.lm import HybridLM
 from naga.record import Run
 from naga.runtime import make_runtime
 from naga.train.checkpoint import list_checkpoints
@@ -94,7 +101,7 @@ def test_a_tokenizer_without_chat_tokens_is_refused(
 ) -> None:
     text = (base / "tokenizer.json").read_text(encoding="utf-8")
     (base / "tokenizer.json").write_text(text.replace("<|user|>", "<|human|>"), encoding="utf-8")
-    with pytest.raises(ConfigError, match="lacks chat control tokens"):
+    with pytest.raises(ConfigError, match="of no format known"):
         sft(make_config(base, conversations, tmp_path / "sft"), CPU)
 
 
@@ -106,6 +113,45 @@ def test_a_tokenizer_larger_than_the_model_is_refused(
     )
     with pytest.raises(ConfigError, match=r"has 3\d\d tokens, more than model.vocab_size \(300\)"):
         pretrain(pretrain_config(tokenizer=str(tmp_path / "t")), CPU)
+
+
+@pytest.mark.parametrize("make", [granite_folder, nemotron_folder])
+def test_a_model_that_talks_in_another_format_learns_and_keeps_it(
+    make: Callable[[Path], Path], conversations: Path, tmp_path: Path, model_config: ModelConfig
+) -> None:
+    tokenizer = Tokenizer.load(make(tmp_path / "tokenizer"))
+    config = model_config.model_copy(update={"vocab_size": tokenizer.vocab_size})
+    model = HybridLM(config)
+    initialize(model, 0)
+    weights = model.state_dict()
+    save_model(tmp_path / "open", config, weights, dtype=torch.float32, tokenizer=tokenizer)
+    if make is granite_folder:
+        row = json.loads(conversations.read_text(encoding="utf-8").splitlines()[0])
+        row["messages"][1].pop("reasoning_content")
+        conversations.write_text((json.dumps(row) + "\n") * 9, encoding="utf-8")
+    folders = (tmp_path / "tokenizer", tmp_path / "sft" / "final")
+    settings = make_config(tmp_path / "open", conversations, tmp_path / "sft")
+    final = sft(settings, CPU)
+    rows = Run(path=tmp_path / "sft").read()
+    assert rows[-1].loss < 0.8 * rows[0].loss
+    name = "chat_template.jinja"
+    assert (final / name).read_bytes() == (tmp_path / "tokenizer" / name).read_bytes()
+    given, saved = (json.loads((path / "tokenizer.json").read_text("utf-8")) for path in folders)
+    assert saved["added_tokens"] == given["added_tokens"]
+    kept = Tokenizer.load(final)
+    form = format_of(kept)
+    assert read_stop_ids(final) == form.stop_ids(kept)
+
+
+def test_what_a_format_cannot_say_is_told_with_its_line(
+    conversations: Path, tmp_path: Path, base: Path
+) -> None:
+    call = {"type": "function", "function": {"name": "pay", "arguments": "{}"}}
+    row = {"messages": [{"role": "assistant", "content": None, "tool_calls": [call]}]}
+    with conversations.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row))
+    with pytest.raises(ConfigError, match=r"chat.jsonl:12: this model's format has no tools"):
+        sft(make_config(base, conversations, tmp_path / "sft"), CPU)
 
 
 def test_adapters_alone_learn_and_are_exported_merged(
