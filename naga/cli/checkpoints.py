@@ -43,7 +43,7 @@ def convert(
     ] = None,
     to: Annotated[
         str | None,
-        typer.Option(help="Layout: granitemoehybrid, nemotron_h or naga; no bit changes. 格式"),
+        typer.Option(help="Layout: naga, or a family, as nemotron_h; no bit changes. 格式"),
     ] = None,
     widen: Annotated[
         bool,
