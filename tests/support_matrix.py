@@ -38,7 +38,8 @@ COLUMNS = {
     "quantise": ("checkpoint.test_convert",),
     "serve": ("engine.test_families.test_a_checkpoint_answers",),
     "train": ("train.test_families", "train.test_lora"),
-    "hand-off": ("engine.test_families.test_a_conversation",),
+    "states": ("engine.test_families.test_a_conversation",),
+    "hand-off": ("checkpoint.test_transcode",),
 }  # fmt: skip
 
 
