@@ -1,7 +1,8 @@
 """CRUXEval: {code, input, output, id}: what a function returns, or with what it returns that.
 
 A predicted output is compared as a literal's value, here. A predicted input is parsed, must be
-arguments that are literals, and is run by the judge: any that gives the output is right.
+made of literals and a few plain functions, and is run by the judge: any that gives the output is
+right.
 
 Gu et al. 2024, arXiv 2401.03065.
 """
@@ -38,6 +39,12 @@ INPUT_PROMPT = (
     "replaced by literals, between [ANSWER] and [/ANSWER].\n\n"
     "```python\n{code}\n\nassert f(??) == {output}\n```"
 )
+HARMLESS = (
+    (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Lambda, ast.Call, ast.keyword)
+    + (ast.UnaryOp, ast.unaryop, ast.BinOp, ast.operator, ast.BoolOp, ast.boolop)
+    + (ast.Compare, ast.cmpop, ast.Subscript, ast.Slice, ast.arguments, ast.arg, ast.Load)
+)
+HARMLESS_NAMES = ("dict", "list", "set", "frozenset", "tuple", "range", "str", "int", "float")
 CALL = "_naga_arguments"
 """Stands for the predicted call in the tests of an input; it is put in when there is one."""
 
@@ -94,7 +101,7 @@ class CruxEvalInput(PublicSet):
             return unjudged(NO_JUDGE)
         call = _side(_answered(reply), "input")
         if call is None or not _is_plain_call(call):
-            return graded(False, matched_by="", reason="the answer is no call of f with literals")
+            return graded(False, matched_by="", reason="the answer is no plain call of f")
         lines = (str(unpacked(example)["code"]), f"def {CALL}():\n    return {ast.unparse(call)}")
         return judge_program(self._run, example, "\n\n\n".join(lines))
 
@@ -137,8 +144,18 @@ def _side(text: str, side: str) -> ast.expr | None:
 
 
 def _is_plain_call(node: ast.expr) -> bool:
+    """f(...) whose arguments cannot reach anything of the program that checks it."""
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         return False
-    named = all(keyword.arg is not None for keyword in node.keywords)
     values = [*node.args, *(keyword.value for keyword in node.keywords)]
-    return node.func.id == FUNCTION and named and all(is_literal(value) for value in values)
+    parts = [part for value in values for part in ast.walk(value)]
+    bound = {part.arg for part in parts if isinstance(part, ast.arg)}
+    return node.func.id == FUNCTION and all(_is_harmless(part, bound) for part in parts)
+
+
+def _is_harmless(part: ast.AST, bound: set[str]) -> bool:
+    if isinstance(part, ast.Name):
+        return part.id in HARMLESS_NAMES or part.id in bound
+    if isinstance(part, ast.Attribute):
+        return not part.attr.startswith("_") and not part.attr.startswith("format")
+    return isinstance(part, HARMLESS)

@@ -17,27 +17,31 @@ FENCE = re.compile(r"```[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
 # The result of a call in the JSON form, for the end of a program; `plain` is its twin here.
 PLAIN = """
 def _naga_plain(value):
-    kind = type(value)
-    if value is None or kind in (bool, int, str):
+    if value is None or isinstance(value, bool):
         return value
-    if kind is float:
+    if isinstance(value, int):
+        return int.__add__(value, 0)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, float):
+        value = float.__add__(value, 0.0)
         if value != value or value in (float("inf"), float("-inf")):
             return {"float": repr(value)}
         return int(value) if value == int(value) else value
-    if kind is complex:
+    if isinstance(value, complex):
         return {"complex": [value.real, value.imag]}
-    if kind is list:
-        return [_naga_plain(item) for item in value]
-    if kind is tuple:
-        return {"tuple": [_naga_plain(item) for item in value]}
-    if kind in (set, frozenset):
+    if isinstance(value, list):
+        return [_naga_plain(item) for item in list.__iter__(value)]
+    if isinstance(value, tuple):
+        return {"tuple": [_naga_plain(item) for item in tuple.__iter__(value)]}
+    if isinstance(value, (set, frozenset)):
         return {"set": sorted((_naga_plain(item) for item in value), key=repr)}
-    if kind is dict:
-        pairs = [[_naga_plain(key), _naga_plain(item)] for key, item in value.items()]
+    if isinstance(value, dict):
+        pairs = [[_naga_plain(key), _naga_plain(item)] for key, item in dict.items(value)]
         return {"dict": sorted(pairs, key=repr)}
-    if kind is bytes:
+    if isinstance(value, bytes):
         return {"bytes": list(value)}
-    raise TypeError("a result of type " + kind.__name__ + " cannot be compared")
+    raise TypeError("a result of type " + type(value).__name__ + " cannot be compared")
 """
 
 

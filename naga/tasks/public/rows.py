@@ -183,12 +183,12 @@ def _lines(file: Path) -> Iterator[tuple[str, str]]:
             place = f"{file}:{number}"
             if len(raw) > LONGEST_LINE:
                 raise ConfigError(f"{place}: longer than {LONGEST_LINE} bytes")
-            line = _decoded(raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw, place)
+            line = decode_line(raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw, place)
             if line.strip():
                 yield place, line
 
 
-def _decoded(raw: bytes, place: str) -> str:
+def decode_line(raw: bytes, place: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -213,7 +213,7 @@ def _whole(file: Path, stem: str) -> Iterator[Row]:
     if file.stat().st_size > LARGEST_FILE:
         raise ConfigError(f"{file}: one JSON value of over {LARGEST_FILE} bytes; use .jsonl")
     raw = file.read_bytes().removeprefix(BYTE_ORDER_MARK)
-    value = parse_json(_decoded(raw, str(file)), str(file))
+    value = parse_json(decode_line(raw, str(file)), str(file))
     if not isinstance(value, list):
         yield _row(value, str(file), stem)
         return
