@@ -213,12 +213,13 @@ def _blocks(file: Path) -> Iterator[tuple[str, int]]:
     texts = _plain_pieces if file.name.endswith(TEXT_ENDINGS) else _row_texts
     try:
         with file.open("rb") as raw:
-            waiting: list[str] = []
+            waiting, length = list[str](), 0
             for text in texts(file, raw):
                 waiting.append(text)
-                if sum(map(len, waiting)) >= BLOCK:
+                length += len(text)
+                if length >= BLOCK:
                     yield from ((piece, raw.tell()) for piece in _cut(APART.join(waiting)))
-                    waiting = []
+                    waiting, length = [], 0
             yield from ((piece, raw.tell()) for piece in _cut(APART.join(waiting)))
     except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from error

@@ -146,6 +146,8 @@ def _choices(row: Row) -> tuple[str, ...]:
         choices = row.texts("options", "choices")
         while choices and choices[-1] == ABSENT_CHOICE:
             choices = choices[:-1]
+    elif row.value("A") is None:
+        row.fail("no 'options' or 'choices' and no 'A'; it must have the texts of the choices")
     else:
         choices = tuple(row.text_or_number(name) for name in "ABCD")
     if not 2 <= len(choices) <= 26:

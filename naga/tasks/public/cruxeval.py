@@ -39,11 +39,11 @@ INPUT_PROMPT = (
     "replaced by literals, between [ANSWER] and [/ANSWER].\n\n"
     "```python\n{code}\n\nassert f(??) == {output}\n```"
 )
-HARMLESS = (
-    (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Lambda, ast.Call, ast.keyword)
-    + (ast.UnaryOp, ast.unaryop, ast.BinOp, ast.operator, ast.BoolOp, ast.boolop)
-    + (ast.Compare, ast.cmpop, ast.Subscript, ast.Slice, ast.arguments, ast.arg, ast.Load)
-)
+OPERATIONS = (ast.UnaryOp, ast.unaryop, ast.BinOp, ast.operator, ast.BoolOp, ast.boolop)
+COMPARISONS = (ast.Compare, ast.cmpop, ast.Subscript, ast.Slice)
+FUNCTIONS = (ast.Call, ast.keyword, ast.Lambda, ast.arguments, ast.arg)
+VALUES = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Load)
+HARMLESS = (*OPERATIONS, *COMPARISONS, *FUNCTIONS, *VALUES)
 HARMLESS_NAMES = ("dict", "list", "set", "frozenset", "tuple", "range", "str", "int", "float")
 CALL = "_naga_arguments"
 """Stands for the predicted call in the tests of an input; it is put in when there is one."""

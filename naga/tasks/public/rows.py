@@ -92,8 +92,8 @@ class Row:
     def objects(self, *names: str) -> tuple[Mapping[str, object], ...]:
         """A list of objects."""
         value = self.value(*names)
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            self.fail(f"no {named(names)}; it must be a list of objects")
+        if not isinstance(value, list) or not value or not all(isinstance(v, dict) for v in value):
+            self.fail(f"no {named(names)}; it must be a list of objects that is not empty")
         return tuple(value)
 
     def inner(self, *names: str) -> Iterator["Row"]:
@@ -215,7 +215,7 @@ def _whole(file: Path, stem: str) -> Iterator[Row]:
     raw = file.read_bytes().removeprefix(BYTE_ORDER_MARK)
     value = parse_json(decode_line(raw, str(file)), str(file))
     if not isinstance(value, list):
-        yield _row(value, str(file), stem)
+        yield _row(value, f"{file}:1", stem)
         return
     for number, item in enumerate(value, 1):
         yield _row(item, f"{file}: record {number}", stem)
