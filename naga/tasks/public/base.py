@@ -5,14 +5,20 @@ and without worked examples, so that an identical question is the same problem i
 search for it in training data finds it. Downloads nothing and ships no question.
 """
 
-import json
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from pydantic import ValidationError
+
+from naga.config.base import Config, ConfigError
 from naga.data.chat import Message
 from naga.tasks.example import Example, Language, Level, Task, conversation
+
+Answer = TypeVar("Answer", bound=Config)
+"""What a grader needs to know, where a text does not hold it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +47,14 @@ def question_of(example: Example) -> str:
     return "\n\n".join(message.content for message in example.prompt)
 
 
-def packed(answer: Mapping[str, object]) -> str:
-    return json.dumps(answer, ensure_ascii=False)
-
-
-def unpacked(example: Example) -> dict[str, object]:
-    """The answer of an example that `packed` made; ValueError if it is something else."""
-    answer = json.loads(example.answer)
-    if not isinstance(answer, dict):
-        raise ValueError(f"the answer of a {example.family} example must be a JSON object")
-    return answer
+def unpacked(example: Example, kind: type[Answer]) -> Answer:
+    """The answer of an example as the record that its set wrote; ConfigError if it is none."""
+    try:
+        return kind.model_validate_json(example.answer)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f" {part!r}" for part in first["loc"])
+        raise ConfigError(f"answer of {example.family!r}:{place} {first['msg']}") from None
 
 
 def make_example(

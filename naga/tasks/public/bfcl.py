@@ -15,12 +15,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Annotated, ClassVar, final
 
-from naga.config.base import ConfigError
+from pydantic import Field, JsonValue
+
+from naga.config.base import Config, ConfigError
 from naga.data.chat import Message
 from naga.tasks.example import Example, Verdict
-from naga.tasks.public.base import PublicSet, even, packed, unpacked
+from naga.tasks.public.base import PublicSet, even, unpacked
 from naga.tasks.public.call_match import count_matches
 from naga.tasks.public.calls import find_calls
 from naga.tasks.public.rows import Row, read_some_rows
@@ -33,6 +35,16 @@ INSTRUCTION = (
     "words instead.\n\n{functions}"
 )
 NO_CALL = "None of these functions fits the question."
+
+
+Allowed = dict[str, dict[str, list[JsonValue]]]
+
+
+class CallsAnswer(Config):
+    category: str
+    functions: tuple[dict[str, JsonValue], ...]
+    calls: tuple[Annotated[Allowed, Field(min_length=1, max_length=1)], ...]
+    """{name: {parameter: [values]}} each."""
 
 
 @final
@@ -53,16 +65,13 @@ class Bfcl(PublicSet):
                 yield _example(self.name, row, category, answers or {})
 
     def grade(self, example: Example, reply: str) -> Verdict:
-        answer = unpacked(example)
-        functions, truth = answer["functions"], answer["calls"]
-        if not isinstance(functions, list) or not isinstance(truth, list):
-            raise ValueError(f"the answer of a {example.family} example has no functions or calls")
-        calls = find_calls(reply)
-        if answer["category"] in UNGRADED:
-            wanted = answer["category"] == "relevance"
+        answer = unpacked(example, CallsAnswer)
+        calls, truth = find_calls(reply), answer.calls
+        if answer.category in UNGRADED:
+            wanted = answer.category == "relevance"
             right = bool(calls) == wanted and bool(reply.strip())
             return _verdict(right, float(right), f"{len(calls)} calls")
-        found = count_matches(calls, truth, functions)
+        found = count_matches(calls, truth, answer.functions)
         right = found == len(truth) == len(calls)
         share = found / max(len(truth), len(calls))
         return _verdict(right, share, f"{found} of {len(calls)} calls are right")
@@ -121,6 +130,8 @@ def _example(family: str, row: Row, category: str, answers: Mapping[str, list[ob
     systems = [message.content for message in asked if message.role == "system"]
     system = "\n\n".join([INSTRUCTION.format(functions=listed), *systems])
     gold = Message(role="assistant", content=_gold(category, calls))
+    fields = {"category": category, "functions": tuple(functions), "calls": tuple(calls)}
+    answer = CallsAnswer.model_validate(fields)
     return Example(
         family=family,
         level=None,
@@ -131,7 +142,7 @@ def _example(family: str, row: Row, category: str, answers: Mapping[str, list[ob
             *(message for message in asked if message.role != "system"),
             gold,
         ),
-        answer=packed({"category": category, "functions": functions, "calls": calls}),
+        answer=answer.model_dump_json(),
     )
 
 

@@ -18,7 +18,7 @@ OPTIONAL = ""
 
 def count_matches(
     calls: Sequence[Call],
-    truth: Sequence[Mapping[str, Mapping[str, list[object]]]],
+    truth: Sequence[Mapping[str, Mapping[str, Sequence[object]]]],
     functions: Sequence[Mapping[str, object]],
 ) -> int:
     """How many of `calls` can stand for different ones of `truth` at once."""
@@ -41,7 +41,7 @@ def count_matches(
 
 def _matches(
     call: Call,
-    truth: Mapping[str, Mapping[str, list[object]]],
+    truth: Mapping[str, Mapping[str, Sequence[object]]],
     functions: Sequence[Mapping[str, object]],
 ) -> bool:
     ((name, allowed),) = truth.items()
@@ -98,7 +98,9 @@ def _plain(text: str) -> str:
     return SKIPPED.sub("", text).lower().replace("'", '"')
 
 
-def _same_list(value: list[object], option: list[object], declared: Mapping[str, object]) -> bool:
+def _same_list(
+    value: Sequence[object], option: Sequence[object], declared: Mapping[str, object]
+) -> bool:
     items = declared.get("items")
     inner = items if isinstance(items, dict) else {}
     return len(value) == len(option) and all(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, final
 
+from naga.config.base import Config
 from naga.tasks.example import Example, Language, Verdict
 from naga.tasks.public.base import (
     PublicSet,
@@ -22,7 +23,6 @@ from naga.tasks.public.base import (
     letter,
     listed_choices,
     make_example,
-    packed,
     unpacked,
 )
 from naga.tasks.public.judges import PickChoice, unjudged
@@ -48,6 +48,12 @@ class _Question:
     choices: tuple[str, ...]
     gold: str
     explanation: str = ""
+
+
+class ChoiceAnswer(Config):
+    gold: str
+    """The letter."""
+    choices: tuple[str, ...]
 
 
 @final
@@ -218,7 +224,7 @@ def _example(
         prompt=head + before + asked + TAILS[language],
         reasoning=question.explanation,
         content=ANSWERS[language].format(question.gold),
-        answer=packed({"gold": question.gold, "choices": question.choices}),
+        answer=ChoiceAnswer(gold=question.gold, choices=question.choices).model_dump_json(),
         language=language,
     )
 
@@ -226,8 +232,5 @@ def _example(
 def _grade(pick: PickChoice | None, example: Example, reply: str) -> Verdict:
     if pick is None:
         return unjudged("no judge of choices was given")
-    answer = unpacked(example)
-    gold, choices = answer["gold"], answer["choices"]
-    if not isinstance(gold, str) or not isinstance(choices, list):
-        raise ValueError(f"the answer of a {example.family} example has no gold or no choices")
-    return pick(reply, gold, [str(choice) for choice in choices])
+    answer = unpacked(example, ChoiceAnswer)
+    return pick(reply, answer.gold, answer.choices)

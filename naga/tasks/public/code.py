@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, final
 
+from naga.config.base import Config
 from naga.tasks.example import Example, Verdict
-from naga.tasks.public.base import PublicSet, make_example, packed, unpacked
-from naga.tasks.public.harness import Harness, of_assertions, of_check
+from naga.tasks.public.base import PublicSet, make_example, unpacked
+from naga.tasks.public.harness import of_assertions, of_check
 from naga.tasks.public.judges import FunctionTest, RunsTests, unjudged
 from naga.tasks.public.parsing import fenced
 from naga.tasks.public.rows import Row, read_some_rows
@@ -28,6 +29,16 @@ HUMAN_EVAL_PROMPT = (
     "```python\n{}\n```"
 )
 MBPP_PROMPT = "{}\n\nAnswer with one ```python block. The code must pass these tests:\n\n{}"
+
+
+class ProgramAnswer(Config):
+    function: str
+    """What the program must define."""
+    begun: str
+    """What the program begins with; empty where it is written from nothing."""
+    harness: str
+    """Stands behind the program."""
+    tests: tuple[FunctionTest, ...]
 
 
 @final
@@ -64,17 +75,8 @@ def judge_program(run: RunsTests | None, example: Example, program: str) -> Verd
     """A program with the example's harness behind it, by the judge."""
     if run is None:
         return unjudged(NO_JUDGE)
-    answer = unpacked(example)
-    tests = answer["tests"]
-    if not isinstance(tests, list):
-        raise ValueError(f"the answer of a {example.family} example has no tests")
-    listed = [FunctionTest(call=test["call"], expected=test["expected"]) for test in tests]
-    return run(f"{program}\n\n\n{answer['harness']}", listed)
-
-
-def packed_tests(harness: Harness, **more: str) -> str:
-    tests = [{"call": test.call, "expected": test.expected} for test in harness.tests]
-    return packed({**more, "harness": harness.text, "tests": tests})
+    answer = unpacked(example, ProgramAnswer)
+    return run(f"{program}\n\n\n{answer.harness}", answer.tests)
 
 
 def program_of(reply: str, function: str) -> str:
@@ -93,8 +95,8 @@ def _grade(run: RunsTests | None, example: Example, reply: str) -> Verdict:
         return unjudged(NO_JUDGE)
     if len(reply) > LONGEST_PROGRAM:
         return Verdict(score=0.0, reason=f"a reply of over {LONGEST_PROGRAM} characters")
-    answer = unpacked(example)
-    function, begun = str(answer["function"]), str(answer["prompt"])
+    answer = unpacked(example, ProgramAnswer)
+    function, begun = answer.function, answer.begun
     program = program_of(reply, function)
     if begun and _defines(program, function):
         program = _before(begun, function) + program
@@ -117,12 +119,15 @@ def _human_eval(family: str, row: Row) -> Example:
     if harness is None:
         row.fail("'test' is no Python program with one check(candidate)")
     solution = row.optional_text("canonical_solution")
+    answer = ProgramAnswer(
+        function=function, begun=prompt, harness=harness.text, tests=harness.tests
+    )
     return make_example(
         family,
         problem=prompt,
         prompt=HUMAN_EVAL_PROMPT.format(prompt.strip("\n")),
         content=f"```python\n{prompt}{solution}\n```" if solution else "",
-        answer=packed_tests(harness, function=function, prompt=prompt),
+        answer=answer.model_dump_json(),
     )
 
 
@@ -133,13 +138,14 @@ def _mbpp(family: str, row: Row) -> Example:
     harness = of_assertions(tests, setup)
     if harness is None:
         row.fail("'test_list' is not a list of assertions in Python")
-    code = row.optional_text("code").strip()
+    code, function = row.optional_text("code").strip(), _tested(tests[0])
+    answer = ProgramAnswer(function=function, begun="", harness=harness.text, tests=harness.tests)
     return make_example(
         family,
         problem=text,
         prompt=MBPP_PROMPT.format(text, "\n".join(tests)),
         content=f"```python\n{code}\n```" if code else "",
-        answer=packed_tests(harness, function=_tested(tests[0]), prompt=""),
+        answer=answer.model_dump_json(),
     )
 
 

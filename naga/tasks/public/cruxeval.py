@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, final
 
+from naga.config.base import ConfigError
 from naga.tasks.example import Example, Verdict
 from naga.tasks.public.base import PublicSet, make_example, unpacked
-from naga.tasks.public.code import NO_JUDGE, judge_program, packed_tests
+from naga.tasks.public.code import NO_JUDGE, ProgramAnswer, judge_program
 from naga.tasks.public.harness import of_call
 from naga.tasks.public.judges import RunsTests, graded, unjudged
 from naga.tasks.public.parsing import (
@@ -65,11 +66,12 @@ class CruxEvalOutput(PublicSet):
             )
 
     def grade(self, example: Example, reply: str) -> Verdict:
-        given = _side(_answered(reply), "output")
         wanted = parse_expression(example.answer)
+        if wanted is None or not is_literal(wanted):
+            raise ConfigError(f"answer of {self.name!r}: must be a literal of Python")
+        given = _side(_answered(reply), "output")
         if given is None or not is_literal(given):
             return graded(False, matched_by="", reason="the answer is no Python literal")
-        assert wanted is not None
         same = repr(plain(literal(given))) == repr(plain(literal(wanted)))
         reason = f"the answer is {ast.unparse(given)[:80]}"
         return graded(same, matched_by="literal", reason=reason)
@@ -88,12 +90,15 @@ class CruxEvalInput(PublicSet):
             wanted = parse_expression(output)
             assert wanted is not None
             harness = of_call(f"{CALL}()", literal(wanted))
+            answer = ProgramAnswer(
+                function=FUNCTION, begun=code, harness=harness.text, tests=harness.tests
+            )
             yield make_example(
                 self.name,
                 problem=f"{code}\n{output}",
                 prompt=INPUT_PROMPT.format(code=code, output=output),
                 content=f"[ANSWER]assert f({given}) == {output}[/ANSWER]",
-                answer=packed_tests(harness, code=code),
+                answer=answer.model_dump_json(),
             )
 
     def grade(self, example: Example, reply: str) -> Verdict:
@@ -102,8 +107,9 @@ class CruxEvalInput(PublicSet):
         call = _side(_answered(reply), "input")
         if call is None or not _is_plain_call(call):
             return graded(False, matched_by="", reason="the answer is no plain call of f")
-        lines = (str(unpacked(example)["code"]), f"def {CALL}():\n    return {ast.unparse(call)}")
-        return judge_program(self._run, example, "\n\n\n".join(lines))
+        begun = unpacked(example, ProgramAnswer).begun
+        program = f"{begun}\n\n\ndef {CALL}():\n    return {ast.unparse(call)}"
+        return judge_program(self._run, example, program)
 
 
 def _fields(row: Row) -> tuple[str, str, str]:

@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, final
 
+from naga.config.base import Config
 from naga.tasks.example import Example, Verdict
-from naga.tasks.public.base import PublicSet, make_example, packed, question_of, unpacked
+from naga.tasks.public.base import PublicSet, make_example, question_of, unpacked
 from naga.tasks.public.judges import CheckConstraints, Constraint, unjudged
 from naga.tasks.public.rows import Row, read_some_rows
+
+
+class ConstraintAnswer(Config):
+    constraints: tuple[Constraint, ...]
 
 
 @final
@@ -31,29 +36,24 @@ class IfEval(PublicSet):
                 problem=prompt,
                 prompt=prompt,
                 content="",
-                answer=packed({"constraints": _constraints(row)}),
+                answer=ConstraintAnswer(constraints=_constraints(row)).model_dump_json(),
             )
 
     def grade(self, example: Example, reply: str) -> Verdict:
         if self._check is None:
             return unjudged("no checker of constraints was given")
-        listed = unpacked(example)["constraints"]
-        if not isinstance(listed, list):
-            raise ValueError(f"the answer of a {example.family} example has no constraints")
-        constraints = [
-            Constraint(name=each["name"], arguments=each["arguments"]) for each in listed
-        ]
-        return self._check(reply, constraints, question_of(example))
+        answer = unpacked(example, ConstraintAnswer)
+        return self._check(reply, answer.constraints, question_of(example))
 
 
-def _constraints(row: Row) -> list[dict[str, object]]:
+def _constraints(row: Row) -> tuple[Constraint, ...]:
     names, kwargs = row.texts("instruction_id_list"), row.value("kwargs")
     if not isinstance(kwargs, list) or len(kwargs) != len(names):
         row.fail(f"'kwargs' must be a list of {len(names)} objects, one for each instruction")
-    constraints: list[dict[str, object]] = []
+    constraints = list[Constraint]()
     for name, arguments in zip(names, kwargs, strict=True):
         if arguments is not None and not isinstance(arguments, dict):
             row.fail(f"the arguments of {name!r} are no object")
         kept = {key: value for key, value in (arguments or {}).items() if value is not None}
-        constraints.append({"name": name, "arguments": kept})
-    return constraints
+        constraints.append(Constraint(name=name, arguments=kept))
+    return tuple(constraints)

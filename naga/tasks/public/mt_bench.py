@@ -10,9 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, final
 
+from naga.config.base import Config
 from naga.tasks.example import Example, Verdict
-from naga.tasks.public.base import PublicSet, make_example, packed
+from naga.tasks.public.base import PublicSet, make_example
 from naga.tasks.public.rows import Row, read_some_rows
+
+
+class DialogueAnswer(Config):
+    turns: tuple[str, ...]
+    reference: tuple[str, ...]
+    """One for each turn; empty where there is none."""
+    category: str
 
 
 @final
@@ -29,17 +37,14 @@ class MtBench(PublicSet):
             turns = row.texts("turns")
             number = row.text_or_number("question_id")
             reference = known.get(number, row.optional_texts("reference"))
-            answer = {
-                "turns": turns,
-                "reference": reference,
-                "category": row.optional_text("category"),
-            }
+            category = row.optional_text("category")
+            answer = DialogueAnswer(turns=turns, reference=reference, category=category)
             yield make_example(
                 self.name,
                 problem="\n".join(turns),
                 prompt=turns[0],
                 content=reference[0] if reference else "",
-                answer=packed(answer),
+                answer=answer.model_dump_json(),
             )
 
     def grade(self, example: Example, reply: str) -> Verdict:

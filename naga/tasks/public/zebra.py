@@ -12,12 +12,13 @@ Lin et al. 2025, arXiv 2502.01100.
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeGuard, final
 
+from naga.config.base import Config
 from naga.tasks.example import Example, Level, Verdict
-from naga.tasks.public.base import PublicSet, make_example, packed, unpacked
+from naga.tasks.public.base import PublicSet, make_example, unpacked
 from naga.tasks.public.judges import unjudged
 from naga.tasks.public.parsing import json_values
 from naga.tasks.public.rows import Row, read_some_rows
@@ -28,7 +29,12 @@ INSTRUCTION = (
     "Solve the puzzle. End with one JSON object that has every house, in this form, each "
     f"{BLANK} replaced:"
 )
-Houses = Mapping[str, Mapping[str, str]]
+Houses = dict[str, dict[str, str]]
+
+
+class HousesAnswer(Config):
+    houses: Houses
+    """Feature by feature; empty where the solution is not known."""
 
 
 @final
@@ -40,14 +46,13 @@ class ZebraLogic(PublicSet):
             yield _example(self.name, row)
 
     def grade(self, example: Example, reply: str) -> Verdict:
-        houses = unpacked(example)
+        houses = unpacked(example, HousesAnswer).houses
         if not houses:
             return unjudged("this copy of the puzzle has no solution")
         found = _found_houses(reply)
         cells = [
-            _is(found, house, feature, str(value))
+            _is(found, house, feature, value)
             for house, features in houses.items()
-            if isinstance(features, dict)
             for feature, value in features.items()
         ]
         right = sum(cells)
@@ -91,7 +96,7 @@ def _example(family: str, row: Row) -> Example:
         problem=puzzle,
         prompt=prompt,
         content=json.dumps({"solution": houses}, ensure_ascii=False) if solved else "",
-        answer=packed(houses),
+        answer=HousesAnswer(houses=houses).model_dump_json(),
         level=_level(*_size(row)),
     )
 

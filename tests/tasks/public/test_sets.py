@@ -16,11 +16,13 @@ from tasks.public.made import (
 
 from naga.config.base import ConfigError
 from naga.tasks.public import Judges, MtBench, Shots, public_sets, read_filler
+from naga.tasks.public.base import make_example
 from naga.tasks.public.choices import CEval, Mmlu
 from naga.tasks.public.maths import Gsm8k, last_boxed
 
 JUDGED_HERE = {"bbh", "cruxeval_output", "zebralogic", "bfcl", "mt_bench"}
 IDS = [f"{case.name}-{index}" for index, case in enumerate(CASES)]
+STRUCTURED = sorted(set(SETS) - {"gsm8k", "math", "aime", "bbh", "mt_bench"})
 REQUIRED = [(case, name) for case in CASES for name in case.required]
 
 
@@ -190,3 +192,16 @@ def test_any_input_with_the_output_is_right(reply: str, path: Path) -> None:
     task = SETS["cruxeval_input"]
     (example,) = task.read(write_rows(path, [CRUX]))
     assert task.grade(example, reply).score == 1.0
+
+
+@pytest.mark.parametrize("name", STRUCTURED)
+@pytest.mark.parametrize(
+    "answer", ["", "x", "[", "7", "[]", "{}", '{"gold": 7}', '{"tests": [{}]}', '{"calls": [{}]}']
+)
+def test_an_answer_that_no_set_wrote_is_refused_in_one_line(name: str, answer: str) -> None:
+    example = make_example(name, problem="p", prompt="p", content="", answer=answer)
+    if name == "cruxeval_output" and answer not in ("", "x", "["):
+        return  # a literal of Python, as its answers are
+    with pytest.raises(ConfigError, match=f"answer of '{name}':") as caught:
+        SETS[name].grade(example, "f(1)")
+    assert "\n" not in str(caught.value)

@@ -10,7 +10,7 @@ from tasks.public.made import SETS, ZEBRA, write_rows
 
 from naga.config.base import ConfigError
 from naga.tasks.public import Bbh, Bfcl, CruxEvalOutput, PublicSet, ZebraLogic
-from naga.tasks.public.base import make_example, packed
+from naga.tasks.public.base import make_example
 
 BBH = SETS["bbh"]
 QUESTION = "When?\nOptions:\n(A) Monday\n(B) Friday"
@@ -129,8 +129,8 @@ def test_the_level_of_a_puzzle_is_its_number_of_grids(
     assert example.level == level
 
 
-CALLS = packed({"category": "simple", "functions": [], "calls": [{"f": {"a": [1]}}]})
-HOUSES = packed({"House 1": {"Name": "Bob"}})
+CALLS = json.dumps({"category": "simple", "functions": [], "calls": [{"f": {"a": [1]}}]})
+HOUSES = json.dumps({"houses": {"House 1": {"Name": "Bob"}}})
 GRADERS = [(Bbh(), "(A)"), (Bfcl(), CALLS), (CruxEvalOutput(), "[1]"), (ZebraLogic(), HOUSES)]
 PIECES = st.sampled_from(
     ["f(a=1", ")", "[", "]", "{", "}", '"', "'", ":", ",", "\n", "```", "answer is", "(A)", "\\",
