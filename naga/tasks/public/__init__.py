@@ -10,6 +10,7 @@ from naga.tasks.public.filler import Filler, read_filler
 from naga.tasks.public.ifeval import IfEval
 from naga.tasks.public.judges import (
     CheckConstraints,
+    CheckTest,
     Constraint,
     FunctionTest,
     Judges,
@@ -28,6 +29,7 @@ __all__ = [
     "Bfcl",
     "CEval",
     "CheckConstraints",
+    "CheckTest",
     "Cmmlu",
     "Constraint",
     "CruxEvalInput",

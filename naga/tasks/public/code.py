@@ -18,7 +18,7 @@ from naga.config.base import Config
 from naga.tasks.example import Example, Verdict
 from naga.tasks.public.base import PublicSet, make_example, unpacked
 from naga.tasks.public.harness import of_assertions, of_check
-from naga.tasks.public.judges import FunctionTest, RunsTests, unjudged
+from naga.tasks.public.judges import CheckTest, FunctionTest, RunsTests, unjudged
 from naga.tasks.public.parsing import fenced
 from naga.tasks.public.rows import Row, read_some_rows
 
@@ -38,7 +38,7 @@ class ProgramAnswer(Config):
     """What the program begins with; empty where it is written from nothing."""
     harness: str
     """Stands behind the program."""
-    tests: tuple[FunctionTest, ...]
+    tests: tuple[FunctionTest | CheckTest, ...]
 
 
 @final

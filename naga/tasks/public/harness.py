@@ -2,34 +2,24 @@
 
 `assert f(1) == 2` becomes a function without arguments that returns f(1) in its JSON form, and the
 expected value 2, which the program never sees. What cannot be parted so (`abs(f(1) - 2) < 1e-6`, a
-check with loops) becomes a function that returns whether it holds, expected to be true: there the
-program could read what is expected of it. Runs nothing.
+check with loops) stays Python that asserts, for the judge to run apart from the program. Runs
+nothing.
 """
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from naga.tasks.public.judges import FunctionTest
+from naga.tasks.public.judges import CheckTest, FunctionTest
 from naga.tasks.public.parsing import PLAIN, is_literal, literal, parse_module, plain
-
-CHECKED = """
-def _naga_checked(function):
-    def call(*arguments, **options):
-        result = function(*arguments, **options)
-        _naga_plain(result)
-        return result
-
-    return call
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Harness:
-    """`text` stands behind the program; its functions are what the tests call."""
+    """`text` stands behind the program; its functions are what the function tests call."""
 
     text: str
-    tests: tuple[FunctionTest, ...]
+    tests: tuple[FunctionTest | CheckTest, ...]
 
 
 def of_assertions(lines: Sequence[str], setup: str) -> Harness | None:
@@ -42,7 +32,11 @@ def of_assertions(lines: Sequence[str], setup: str) -> Harness | None:
         conditions.append(module.body[0].test)
     if parse_module(setup) is None:
         return None
-    return _joined([PLAIN, setup], [_of_condition(condition) for condition in conditions])
+
+    def check(condition: ast.expr) -> CheckTest:
+        return CheckTest(check=f"{setup}\nassert {ast.unparse(condition)}".strip())
+
+    return _joined([PLAIN, setup], conditions, check)
 
 
 def of_check(source: str, function: str) -> Harness | None:
@@ -56,20 +50,26 @@ def of_check(source: str, function: str) -> Harness | None:
     checks = [n for n in module.body if isinstance(n, ast.FunctionDef) and n.name == "check"]
     if len(checks) != 1:
         return None
+    conditions = _conditions(checks[0].body)
+    if conditions is None:
+        return Harness(text="", tests=(CheckTest(check=source, entry_point=function),))
     others = [n for n in module.body if n is not checks[0]]
     before = ast.unparse(ast.Module(body=others, type_ignores=[]))
-    candidate = f"candidate = _naga_checked({function})"
-    conditions = _conditions(checks[0].body)
-    if conditions is not None:
-        setup = [PLAIN, CHECKED, before, candidate]
-        return _joined(setup, [_of_condition(condition) for condition in conditions])
-    whole = ("check(candidate)\n    return True", True)
-    return _joined([PLAIN, CHECKED, before, ast.unparse(checks[0]), candidate], [whole])
+
+    def check(condition: ast.expr) -> CheckTest:
+        text = f"{before}\n\n\ndef check(candidate):\n    assert {ast.unparse(condition)}".strip()
+        return CheckTest(check=text, entry_point=function)
+
+    return _joined([PLAIN, before, f"candidate = {function}"], conditions, check)
 
 
 def of_call(call: str, expected: object) -> Harness:
     """One test: a call, as source text, whose result is the value of a literal."""
-    return _joined([PLAIN], [(f"return _naga_plain({call})", plain(expected))])
+    name, text = _function(0, call)
+    return Harness(
+        text=f"{PLAIN.strip()}\n\n\n{text}\n",
+        tests=(FunctionTest(call=name, expected=plain(expected)),),
+    )
 
 
 def _conditions(body: Sequence[ast.stmt]) -> list[ast.expr] | None:
@@ -89,23 +89,32 @@ def _does_nothing(statement: ast.stmt) -> bool:
     return explains or isinstance(statement, ast.Pass)
 
 
-def _of_condition(condition: ast.expr) -> tuple[str, object]:
-    """The body of the test function, and what it must return."""
-    if isinstance(condition, ast.Compare) and [type(op) for op in condition.ops] == [ast.Eq]:
-        left, right = condition.left, condition.comparators[0]
-        if is_literal(left):
-            left, right = right, left
-        if is_literal(right):
-            return f"return _naga_plain({ast.unparse(left)})", plain(literal(right))
-        sides = f"_naga_plain({ast.unparse(left)}) == _naga_plain({ast.unparse(right)})"
-        return f"return {sides}", True
-    return f"return bool({ast.unparse(condition)})", True
+def _parted(condition: ast.expr) -> tuple[str, object] | None:
+    """Of a comparison with a literal the other side, as source text, and the literal's value."""
+    if not isinstance(condition, ast.Compare) or [type(o) for o in condition.ops] != [ast.Eq]:
+        return None
+    left, right = condition.left, condition.comparators[0]
+    if is_literal(left):
+        left, right = right, left
+    return (ast.unparse(left), literal(right)) if is_literal(right) else None
 
 
-def _joined(setup: Sequence[str], bodies: Sequence[tuple[str, object]]) -> Harness:
-    texts, tests = [part.strip("\n") for part in setup if part.strip()], []
-    for number, (body, expected) in enumerate(bodies):
-        name = f"_naga_test_{number}"
-        texts.append(f"def {name}():\n    {body}")
-        tests.append(FunctionTest(call=name, expected=expected))
+def _joined(
+    setup: Sequence[str], conditions: Sequence[ast.expr], check: Callable[[ast.expr], CheckTest]
+) -> Harness:
+    texts = [part.strip("\n") for part in setup if part.strip()]
+    tests = list[FunctionTest | CheckTest]()
+    for number, condition in enumerate(conditions):
+        parted = _parted(condition)
+        if parted is None:
+            tests.append(check(condition))
+            continue
+        name, text = _function(number, parted[0])
+        texts.append(text)
+        tests.append(FunctionTest(call=name, expected=plain(parted[1])))
     return Harness(text="\n\n\n".join(texts) + "\n", tests=tuple(tests))
+
+
+def _function(number: int, expression: str) -> tuple[str, str]:
+    name = f"_naga_test_{number}"
+    return name, f"def {name}():\n    return _naga_plain({expression})"

@@ -29,6 +29,15 @@ class FunctionTest:
     expected: object
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckTest:
+    """Python that asserts, to be run apart from the program; unknown names are the program's."""
+
+    check: str
+    entry_point: str | None = None
+    """The text then defines check(candidate), to be called with this function."""
+
+
 class MatchAnswer(Protocol):
     def __call__(self, reply: str, gold: str, problem: str) -> Verdict:
         """Whether the final answer of `reply` is `gold`; `problem` is what was asked."""
@@ -45,7 +54,7 @@ class CheckConstraints(Protocol):
 
 
 class RunsTests(Protocol):
-    def __call__(self, source: str, tests: Sequence[FunctionTest]) -> Verdict:
+    def __call__(self, source: str, tests: Sequence[FunctionTest | CheckTest]) -> Verdict:
         """Whether the Python program `source`, run apart from us, passes all tests."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from naga.tasks.example import Verdict
-from naga.tasks.public import Constraint, FunctionTest, Judges, PublicSet, public_sets
+from naga.tasks.public import CheckTest, Constraint, FunctionTest, Judges, PublicSet, public_sets
 
 EVAL = Path(__file__).parents[4] / "shared/data/eval"
 """Real files, beside the project where they are there at all."""
@@ -32,17 +32,23 @@ def check(reply: str, constraints: Sequence[Constraint], prompt: str) -> Verdict
     return Verdict(score=float(all(kept) and bool(reply)))
 
 
-def run(source: str, tests: Sequence[FunctionTest]) -> Verdict:
+def run(source: str, tests: Sequence[FunctionTest | CheckTest]) -> Verdict:
     """Runs what the tests themselves wrote, in a process of its own: this is no sandbox."""
-    names = [test.call for test in tests]
-    printed = f"\nimport json\nprint(json.dumps([globals()[name]() for name in {names!r}]))"
+    calls = [test for test in tests if isinstance(test, FunctionTest)]
+    checks = [test for test in tests if isinstance(test, CheckTest)]
+    names = [test.call for test in calls]
+    printed = "".join(
+        f"\n{each.check}" + (f"\ncheck({each.entry_point})" if each.entry_point else "")
+        for each in checks
+    )
+    printed += f"\nimport json\nprint(json.dumps([globals()[name]() for name in {names!r}]))"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-"], input=source + printed, capture_output=True, text=True
     )
     if done.returncode != 0 or not done.stdout:
         return Verdict(score=0.0, reason=done.stderr[-200:])
     results = json.loads(done.stdout)
-    return Verdict(score=float(results == [test.expected for test in tests]))
+    return Verdict(score=float(results == [test.expected for test in calls]))
 
 
 JUDGES = Judges(match=match, pick=pick, check=check, run=run)

@@ -8,6 +8,7 @@ from tasks.public.made import HUMAN_EVAL, MBPP, SETS, write_rows
 
 from naga.config.base import ConfigError
 from naga.tasks.example import Example
+from naga.tasks.public import CheckTest
 from naga.tasks.public.harness import of_assertions, of_check
 from naga.tasks.public.parsing import PLAIN, plain
 
@@ -64,16 +65,16 @@ def test_expected_values_do_not_enter_the_program(tmp_path: Path) -> None:
     assert "31337" not in answer["harness"]
     assert answer["tests"][0]["expected"] == {"tuple": [31337, 1]}
     (example,) = SETS["humaneval"].read(write_rows(tmp_path / "more.jsonl", [HUMAN_EVAL]))
-    assert [test["expected"] for test in json.loads(example.answer)["tests"]] == [2, True]
+    value, check = json.loads(example.answer)["tests"]
+    assert value["expected"] == 2 and check["entry_point"] == "root"
+    assert "1.41" in check["check"] and "1.41" not in json.loads(example.answer)["harness"]
 
 
 def test_a_check_with_a_loop_is_one_test() -> None:
     source = "def check(candidate):\n    for i in range(3):\n        assert candidate(i) == i\n"
     harness = of_check(source, "f")
-    assert harness is not None and [test.expected for test in harness.tests] == [True]
-    results: dict[str, object] = {}
-    exec(f"def f(x): return x\n{harness.text}\nresult = _naga_test_0()", results)
-    assert results["result"] is True
+    assert harness is not None and harness.text == ""
+    assert harness.tests == (CheckTest(check=source, entry_point="f"),)
 
 
 @pytest.mark.parametrize(
