@@ -102,8 +102,8 @@ def _read_prompts(path: Path) -> dict[str, str]:
     if path.is_dir() and (files := sorted(path.glob("*.txt"))):
         try:
             texts = {file.stem: file.read_text(encoding="utf-8-sig") for file in files}
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: a worked prompt is not UTF-8: {error.reason}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: a worked prompt cannot be read: {error}") from None
     else:
         texts = {row.text("task"): row.text("prompt") for row in read_some_rows(path)}
     return {task: text.partition(NOTICE_END)[2].strip() or text for task, text in texts.items()}

@@ -146,7 +146,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        inside = (file for file in sorted(path.rglob("*")) if file.name.endswith(ENDINGS))
+        inside = [f for f in sorted(path.rglob("*")) if f.name.endswith(ENDINGS) and f.is_file()]
         files = [f for f in inside if not any(p.startswith(".") for p in f.relative_to(path).parts)]
         if not files:
             raise ConfigError(f"{path}: no {', '.join(ENDINGS)} files there")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def test_gzip_arrays_objects_lines_and_folders_are_read_alike(tmp_path: Path) ->
     (tmp_path / "c.json").write_text(f"{ROW}\n{ROW}\n", encoding="utf-8")
     (tmp_path / "d.json").write_text(json.dumps(row, indent=1), encoding="utf-8")
     (tmp_path / ".hidden.json").write_text("{", encoding="utf-8")
+    os.mkfifo(tmp_path / "e.jsonl")
     (tmp_path / "notes.txt").write_text("no data", encoding="utf-8")
     examples = list(TASK.read(tmp_path))
     assert len(examples) == 6 and len({example.problem for example in examples}) == 1
