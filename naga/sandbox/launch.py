@@ -6,6 +6,7 @@ by root, everything from the launcher on runs as a user of its own, since the ke
 processes of root. Does not start anything (worker.py does).
 """
 
+import base64
 import os
 import sys
 import tempfile
@@ -35,7 +36,7 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 # Reads modules as text from its input and runs the keeper; nothing of naga need be readable inside.
 BOOT = """
-import json, os, sys, types
+import binascii, json, marshal, os, sys, types
 def exactly(count):
     parts = b""
     while len(parts) < count:
@@ -48,12 +49,17 @@ sent = json.loads(exactly(int(exactly(8), 16)))
 for name in ("naga", "naga.sandbox", "naga.sandbox.guest"):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = []
-for name, source in sent["modules"]:
+if sent["code"]:
+    modules = marshal.loads(binascii.a2b_base64(sent["code"]))
+else:
+    modules = [(name, compile(source, name, "exec")) for name, source in sent["modules"]]
+for name, code in modules:
     full = "naga.sandbox.guest." + name
     module = sys.modules[full] = types.ModuleType(full)
     setattr(sys.modules["naga.sandbox.guest"], name, module)
-    exec(compile(source, full, "exec"), module.__dict__)
-sys.modules["naga.sandbox.guest.keeper"].main(sent["settings"])
+    exec(code, module.__dict__)
+made = "" if sent["code"] else binascii.b2a_base64(marshal.dumps(modules), newline=False).decode()
+sys.modules["naga.sandbox.guest.keeper"].main(sent["settings"], made)
 """
 
 _serial = count(os.getpid() * 97)
@@ -66,6 +72,8 @@ class Python:
     executable: str
     prefix: str
     version: str = ""
+    code: str = ""
+    """The guest's modules as this Python compiled them, so that a sandbox need not; never read here."""
 
     def __str__(self) -> str:
         return f"{self.executable} ({self.version})"
@@ -149,20 +157,20 @@ def _bubble(python: Python) -> list[str]:
 
 
 def boot_message(tier: Tier, python: Python, place: Place, filters: bytes | None) -> dict[str, Any]:
-    import base64
-
     folder = str(place.folder) if place.folder else "/tmp"
     settings = {
         "first": tier in ("cgroup", "namespace"),
         "polled": tier != "cgroup",
         "folder": folder,
-        "environment": {**ENVIRONMENT, "HOME": folder},
+        "environment": {**ENVIRONMENT, "HOME": folder, "TMPDIR": folder},
         "filter": base64.b64encode(filters).decode() if filters else "",
         "grants": grants(python, place) if tier == "landlock" else {},
     }
     names = (*MODULES, "keeper")
+    if python.code:
+        return {"modules": [], "code": python.code, "settings": settings}
     modules = [[name, (GUEST / f"{name}.py").read_text(encoding="utf-8")] for name in names]
-    return {"modules": modules, "settings": settings}
+    return {"modules": modules, "code": "", "settings": settings}
 
 
 def grants(python: Python, place: Place) -> Mapping[str, list[str]]:

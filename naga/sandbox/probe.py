@@ -5,6 +5,7 @@ it starts and runs something. Where none does there is one line with every reaso
 """
 
 import sys
+from dataclasses import replace
 from functools import cache
 
 from naga.config.base import ConfigError
@@ -70,5 +71,7 @@ def _tried(setting: Setting) -> Python:
     version = tuple(map(int, worker.version.split(".")[:2]))
     if version < OLDEST:
         raise Broken(f"Python {worker.version}; 3.11 or later is needed")
-    executable, prefix = setting.python.executable, setting.python.prefix
-    return Python(executable=executable, prefix=prefix, version=worker.version)
+    if worker.prefix != setting.python.prefix:
+        # Started by a launcher that still might, it found the library of another Python.
+        raise Broken(f"the sandbox's user cannot read {setting.python.prefix}")
+    return replace(setting.python, version=worker.version, code=worker.code)

@@ -52,7 +52,7 @@ class Worker:
     def __init__(self, setting: Setting) -> None:
         """Returns when the sandbox waits for a program; Broken or OSError if it never will."""
         self.setting = setting
-        self.version, self.landlock = "", 0
+        self.version, self.prefix, self.code = "", "", ""
         self._group: Group | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._rest = b""
@@ -132,7 +132,8 @@ class Worker:
         boot = boot_message(setting.tier, setting.python, self._place, setting.filters)
         self._send(boot, deadline)
         ready = self._receive(deadline)
-        self.version, self.landlock = str(ready.get("python")), int(ready.get("landlock", 0))
+        self.version, self.prefix = str(ready.get("python")), str(ready.get("prefix"))
+        self.code = str(ready.get("code"))
 
     def _send(self, message: Mapping[str, Any], deadline: float) -> None:
         assert self._process is not None and self._process.stdin is not None

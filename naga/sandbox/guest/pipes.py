@@ -3,9 +3,15 @@
 Blocking. Does not judge what a message says; one longer than `longest` is refused unread.
 """
 
+from __future__ import annotations
+
 import json
 import os
-from typing import Any
+
+# At run time `typing` would cost a sandbox milliseconds that it need not wait.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 DIGITS = 8
 

@@ -5,13 +5,19 @@ here is secret, and whatever a program does to these functions it does to itself
 what it says they are; who asked compares them. Does not outlive the program.
 """
 
+from __future__ import annotations
+
 import builtins
 import os
 import sys
 import types
-from typing import Any
 
 from naga.sandbox.guest import checker, pipes, values
+
+# At run time `typing` would cost a sandbox milliseconds that it need not wait.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NAME = "main.py"
 REQUESTS, ANSWERS = 3, 4
@@ -117,7 +123,7 @@ def _print_exception(error: BaseException) -> None:
     while trace and trace.tb_frame.f_code.co_filename != NAME:
         trace = trace.tb_next
     try:
-        sys.excepthook(type(error), error, trace)
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
         sys.stderr.flush()
     except Exception:  # whatever the program made of the hook or of stderr
         os.write(2, f"{type(error).__name__}\n".encode())

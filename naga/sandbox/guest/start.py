@@ -5,33 +5,34 @@ be called by), its own session, limits, filter, Landlock domain. It says one byt
 or else why it is not, before any untrusted line runs. Does not wait for its end.
 """
 
-import base64
+from __future__ import annotations
+
+import binascii
 import os
 import signal
-from dataclasses import dataclass
-from typing import Any
 
 from naga.sandbox.guest import checker, confine, pipes
+
+# At run time `typing` would cost a sandbox milliseconds that it need not wait.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 READY = b"1"
 
 
-@dataclass(kw_only=True)
 class Started:
-    """The keeper's side of a program."""
+    """The keeper's side of a program: its process and the other ends of its pipes, -1 if given away."""
 
-    process: int
-    failure: str
-    """Why it was not started; empty if it was."""
-    stdin: int
-    stdout: int
-    stderr: int
-    requests: int
-    answers: int
-    feed: bytes
-    """For its stdin."""
-    asking: bytes = b""
-    """For its requests."""
+    def __init__(self, process: int, failure: str, ends: tuple[int, ...], feed: bytes) -> None:
+        self.process = process
+        self.failure = failure
+        """Why it was not started; empty if it was."""
+        self.stdin, self.stdout, self.stderr, self.requests, self.answers = ends
+        self.feed = feed
+        """For its stdin."""
+        self.asking = b""
+        """For its requests."""
 
     def close(self) -> None:
         """What nobody else has closed: a second close is an error that hides others."""
@@ -53,16 +54,9 @@ def start(settings: dict[str, Any], order: dict[str, Any]) -> Started | None:
         os.close(end)
     said = os.read(ready[0], 4096)
     os.close(ready[0])
-    return Started(
-        process=process,
-        failure="" if said == READY else said.decode(errors="replace") or "it ended at once",
-        stdin=stdin[1],
-        stdout=stdout[0],
-        stderr=stderr[0],
-        requests=requests[1],
-        answers=answers[0],
-        feed=base64.b64decode(order["stdin"]),
-    )
+    failure = "" if said == READY else said.decode(errors="replace") or "it ended at once"
+    ends = (stdin[1], stdout[0], stderr[0], requests[1], answers[0])
+    return Started(process, failure, ends, binascii.a2b_base64(order["stdin"]))
 
 
 def start_checker(
@@ -101,14 +95,20 @@ def _become(
         os.closerange(len(inner), said)
         os.closerange(said + 1, 1 << 16)
         os.setsid()
-        # Python ignores these; a program expects the usual.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL if order["command"] else signal.SIG_IGN)
+        _default_signals(bool(order["command"]))
         _confine(settings, order, hidden)
         os.write(said, READY)
         os.close(said)
     except BaseException as error:  # whatever it is, the program must not start
         os.write(said, f"{type(error).__name__}: {error}".encode())
         os._exit(1)
+
+
+def _default_signals(command: bool) -> None:
+    """What a program expects to find: of Python's three, only Python's own handler is kept."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL if command else signal.default_int_handler)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ) if command else ():
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _above(end: int, least: int) -> int:
@@ -128,4 +128,4 @@ def _confine(settings: dict[str, Any], order: dict[str, Any], hidden: bool) -> N
         confine.landlock({**grants, "write": order["writable"]})
     confine.limit(order["limits"])
     if settings["filter"]:
-        confine.filter_calls(base64.b64decode(settings["filter"]))
+        confine.filter_calls(binascii.a2b_base64(settings["filter"]))
