@@ -19,6 +19,7 @@ from naga.config.base import ConfigError
 MOUNTS = Path("/proc/self/mountinfo")
 OWN = Path("/proc/self/cgroup")
 REMOVAL_S = 5.0
+PREFIX = "naga-"
 
 _serial = count()
 
@@ -122,7 +123,7 @@ class Parent:
 
     def new_group(self) -> Group:
         """OSError where it may not be made, or lacks a controller."""
-        name = f"naga-{os.getpid()}-{next(_serial)}"
+        name = f"{PREFIX}{os.getpid()}-{next(_serial)}"
         made = [folder / name for folder in self.folders]
         for folder in made:
             folder.mkdir()
@@ -138,6 +139,14 @@ class Parent:
                 group.remove()
                 raise FileNotFoundError(f"{file.parent} has no {file.name}")
         return group
+
+    def clear(self) -> None:
+        """Removes what processes of naga that are dead could not; a group in use stays."""
+        for folder in self.folders:
+            for left in folder.glob(f"{PREFIX}*-*"):
+                if not Path("/proc", left.name.split("-")[1]).exists():
+                    with suppress(OSError):
+                        left.rmdir()
 
 
 def find_parent(mounts: Path = MOUNTS, own: Path = OWN) -> Parent:

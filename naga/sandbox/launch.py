@@ -8,6 +8,7 @@ processes of root. Does not start anything (worker.py does).
 
 import base64
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ MODULES = ("values", "pipes", "confine", "checker", "program", "descendants", "s
 
 # Between those of systemd's own services and nobody; no account of a system is there.
 FIRST_USER, NUM_USERS = 61184, 4096
+PREFIX = "naga-sandbox-"
 SCRATCH_BYTES = 16 << 20
 HASH_SEED = {"PYTHONHASHSEED": "0"}
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -98,13 +100,20 @@ def pythons() -> tuple[Python, ...]:
     return (*found, system) if base != Path("/usr") else (system,)
 
 
+def clear_places() -> None:
+    """Removes folders of processes of naga that are dead."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        if not Path("/proc", left.name.removeprefix(PREFIX).split("-")[0]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def new_place(tier: Tier) -> Place:
     """Raises OSError if there is no room for its folder."""
     root = os.geteuid() == 0 and tier != "unsafe"
     user = FIRST_USER + next(_serial) % NUM_USERS if root else None
     if tier in ("cgroup", "namespace"):
         return Place(user=user, folder=None)
-    folder = Path(tempfile.mkdtemp(prefix="naga-sandbox-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     if user is not None:
         os.chown(folder, user, user)
     return Place(user=user, folder=folder)

@@ -11,7 +11,7 @@ from functools import cache
 from naga.config.base import ConfigError
 from naga.sandbox.cgroup import Parent, find_parent
 from naga.sandbox.guest import confine
-from naga.sandbox.launch import BWRAP, SETPRIV, Python, pythons
+from naga.sandbox.launch import BWRAP, SETPRIV, Python, clear_places, pythons
 from naga.sandbox.orders import script_order
 from naga.sandbox.types import TIERS, Limits, Tier
 from naga.sandbox.worker import Broken, Setting, Worker, new_setting
@@ -33,6 +33,9 @@ def choose(wanted: Tier | None, limits: Limits, *, allow_unsafe: bool = False) -
         except ConfigError as error:
             refused.append(f"{tier}: {error}")
             continue
+        clear_places()
+        if parent:
+            parent.clear()
         return new_setting(tier, python, parent, limits.memory_bytes, limits.processes)
     raise ConfigError(
         "sandbox: untrusted programs cannot be isolated on this machine, so none is run (install "

@@ -195,6 +195,14 @@ def test_the_text_of_a_check_is_nowhere_near_the_program(sandbox: Sandbox, searc
     assert report.passed == 1 or "PermissionError" in report.reason, report
 
 
+@pytest.mark.parametrize("search", ["frames", "memory"])
+def test_the_searches_do_find_what_shares_their_process(strongest: Sandbox, search: str) -> None:
+    """Else the two tests above would prove nothing."""
+    check = "SECRET = 'expected4242'\nfound = add(1, 2)\nassert SECRET not in found != 'yes'"
+    report = strongest.run_tests(SEARCHES[search], "python", [CheckTest(check=check, form="shared")])
+    assert report.outcomes[0].reason == "AssertionError", report
+
+
 def test_an_answer_forged_before_the_question_is_refused(strongest: Sandbox) -> None:
     """On the very pipe that answers go by: it has not heard this call's nonce."""
     forged = pipes.pack({"nonce": "0" * 32, "value": "3", "after": []}).decode()

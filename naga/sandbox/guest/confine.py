@@ -72,8 +72,7 @@ def limit(limits: dict[str, int]) -> None:
         number = getattr(resource, f"RLIMIT_{name}")
         _, hard = resource.getrlimit(number)
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        # The hard one kills what ignores SIGXCPU.
-        resource.setrlimit(number, (value, value + 1 if name == "CPU" else value))
+        resource.setrlimit(number, (value, value))
 
 
 def filter_calls(program: bytes) -> None:
