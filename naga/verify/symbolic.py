@@ -143,10 +143,10 @@ class Pool:
         self.close()
 
     def close(self) -> None:
-        for _ in range(self._size):
-            child = self._free.get()
-            if child is not None:
-                child.kill()
+        """Waits for comparisons under way; the pool may be used again."""
+        children = [self._free.get() for _ in range(self._size)]
+        for child in children:
+            _kill(child)
             self._free.put(None)
 
     def compare(self, gold: str, answer: str) -> Comparison:
