@@ -73,7 +73,8 @@ def _loose_readings(reply: str) -> tuple[str, ...]:
 def _require_known(instruction: str, given: Arguments) -> None:
     if instruction not in CHECKS:
         raise ConfigError(f"instruction {instruction!r}: unknown; see known_instructions()")
-    wanted = set(inspect.signature(CHECKS[instruction]).parameters) - {"reply"}
+    parameters = inspect.signature(CHECKS[instruction]).parameters
+    wanted = set(parameters) - {"reply"}
     if wanted != set(given):
         raise ConfigError(
             f"instruction {instruction}: arguments {sorted(given)}, expected {sorted(wanted)}"
@@ -81,3 +82,6 @@ def _require_known(instruction: str, given: Arguments) -> None:
     for name, value in given.items():
         if name.endswith("relation") and value not in RELATIONS:
             raise ConfigError(f"instruction {instruction}: {name} {value!r}; use {RELATIONS}")
+        kind = {int: int, list[str]: list}.get(parameters[name].annotation, str)
+        if not isinstance(value, kind):
+            raise ConfigError(f"instruction {instruction}: {name} {value!r} is no {kind.__name__}")
