@@ -1,0 +1,124 @@
+"""One arithmetic operation as a line of small facts, for the traces of many families.
+
+A line begins with the operation and ends with its result. Two digits are added to two digits at
+once (whatever zeros follow both), one digit to any number, and products within the table of twelve
+are known; beyond, sums go column by column as in addition.py, products by their parts (46*7 is 40*7
+and 6*7), divisions digit by digit (32=4*7+4). Numbers that are not whole, or negative factors, are
+taken as one fact.
+"""
+
+from fractions import Fraction
+
+from naga.tasks.addition import add_trace, subtract_trace
+
+KNOWN_SUM = 100
+KNOWN_FACTOR = 12
+
+
+def written(number: Fraction | int) -> str:
+    """As a whole number, a decimal where it ends within four places, or a fraction."""
+    exact = Fraction(number)
+    if exact.denominator == 1:
+        return str(exact.numerator)
+    scaled = exact * 10**4
+    if scaled.denominator != 1:
+        return f"{exact.numerator}/{exact.denominator}"
+    sign, digits = "-" if exact < 0 else "", f"{abs(scaled.numerator):05}"
+    return f"{sign}{digits[:-4]}.{digits[-4:]}".rstrip("0")
+
+
+def ends(number: Fraction) -> bool:
+    """It is written as a whole number or a decimal, not as a fraction."""
+    return (number * 10**4).denominator == 1
+
+
+def worked(first: Fraction | int, operator: str, second: Fraction | int) -> str:
+    """`first operator second`, worked; the operator is one of + - * /."""
+    left, right = Fraction(first), Fraction(second)
+    whole = left.denominator == right.denominator == 1
+    if not whole or (operator in "*/" and min(left, right) < 0):
+        return _fact(left, operator, right)
+    if operator in "+-":
+        return worked_sum(int(left), int(right) if operator == "+" else -int(right))
+    if operator == "*":
+        return worked_product(int(left), int(right))
+    if left % right:
+        return _fact(left, operator, right)
+    return worked_quotient(int(left), int(right))
+
+
+def worked_sum(first: int, second: int) -> str:
+    """Of two numbers of any sign: `46+7=53`, `12-30=-18`, or by columns."""
+    sum_ = f"{first}{second:+}"
+    if _known_sum(abs(first), abs(second)):
+        return f"{sum_}={first + second}"
+    if first < 0 and second < 0:
+        return f"{sum_}, {worked_sum(-first, -second)}, {first + second}"
+    if first < 0:
+        return f"{sum_}={second}{first}, {worked_sum(second, first)}"
+    trace = add_trace(first, second) if second >= 0 else subtract_trace(first, -second)
+    line = trace.replace("\n", ", ")
+    end = str(first + second)
+    return line if line.endswith(f" {end}") else f"{line}, {end}"
+
+
+def _known_sum(first: int, second: int) -> bool:
+    if min(first, second) < 10:
+        return True
+    while first % 10 == second % 10 == 0:
+        first, second = first // 10, second // 10
+    return max(first, second) < KNOWN_SUM
+
+
+def worked_product(first: int, second: int) -> str:
+    """`6*7=42`, `46*7: 40*7=280, 6*7=42, 280+42, ...: 322`; neither is negative."""
+    product = f"{first}*{second}"
+    rows, columns = _parts(first), _parts(second)
+    if max(first, second) <= KNOWN_FACTOR or max(len(rows), len(columns)) <= 1:
+        return f"{product}={first * second}"
+    facts, total = [], 0
+    partial = [(row, column) for row in rows for column in columns]
+    for row, column in partial:
+        facts.append(f"{row}*{column}={row * column}")
+        if total:
+            facts.append(worked_sum(total, row * column))
+        total += row * column
+    return f"{product}: {', '.join(facts)}"
+
+
+def worked_quotient(first: int, second: int) -> str:
+    """Of an exact division: `42/7=6`, `322/7: 32=4*7+4, 42=6*7+0: 46`."""
+    quotient = f"{first}/{second}"
+    if second == 1 or max(second, first // second) <= KNOWN_FACTOR:
+        return f"{quotient}={first // second}"
+    return f"{quotient}: {', '.join(division_steps(first, second))}: {first // second}"
+
+
+def division_steps(first: int, second: int) -> list[str]:
+    """Long division: one `dividend=digit*second+rest` for each digit of the quotient."""
+    steps, rest = list[str](), 0
+    for i, digit in enumerate(str(first)):
+        rest = 10 * rest + int(digit)
+        if rest >= second or steps or i + 1 == len(str(first)):
+            steps.append(f"{rest}={rest // second}*{second}+{rest % second}")
+            rest %= second
+    return steps
+
+
+def _parts(number: int) -> list[int]:
+    """4060 -> 4000, 60; what the table has stays whole."""
+    if number <= KNOWN_FACTOR:
+        return [number]
+    digits = str(number)
+    return [int(d) * 10 ** (len(digits) - 1 - i) for i, d in enumerate(digits) if d != "0"]
+
+
+def _fact(left: Fraction, operator: str, right: Fraction) -> str:
+    results = {
+        "+": lambda: left + right,
+        "-": lambda: left - right,
+        "*": lambda: left * right,
+        "/": lambda: left / right,
+    }
+    second = f"({written(right)})" if right < 0 else written(right)
+    return f"{written(left)}{operator}{second}={written(results[operator]())}"
