@@ -1,8 +1,8 @@
 """One arithmetic operation as a line of small facts, for the traces of many families.
 
 A line begins with the operation and ends with its result. Two digits are added to two digits at
-once (whatever zeros follow both), one digit to any number, and products within the table of twelve
-are known; beyond, sums go column by column as in addition.py, products by their parts (46*7 is 40*7
+once, one digit to any number, and products within the table of twelve are known, whatever zeros
+follow; beyond, sums go column by column as in addition.py, products by their parts (46*7 is 40*7
 and 6*7), divisions digit by digit (32=4*7+4). Numbers that are not whole, or negative factors, are
 taken as one fact.
 """
@@ -74,8 +74,10 @@ def worked_product(first: int, second: int) -> str:
     """`6*7=42`, `46*7: 40*7=280, 6*7=42, 280+42, ...: 322`; neither is negative."""
     product = f"{first}*{second}"
     rows, columns = _parts(first), _parts(second)
-    if max(first, second) <= KNOWN_FACTOR or max(len(rows), len(columns)) <= 1:
+    if max(len(rows), len(columns)) <= 1 or min(_bare(first), _bare(second)) <= 1:
         return f"{product}={first * second}"
+    if first % 10 == 0 or second % 10 == 0:
+        return f"{product}: {worked_product(_bare(first), _bare(second))}, {first * second}"
     facts, total = [], 0
     partial = [(row, column) for row in rows for column in columns]
     for row, column in partial:
@@ -89,7 +91,7 @@ def worked_product(first: int, second: int) -> str:
 def worked_quotient(first: int, second: int) -> str:
     """Of an exact division: `42/7=6`, `322/7: 32=4*7+4, 42=6*7+0: 46`."""
     quotient = f"{first}/{second}"
-    if second == 1 or max(second, first // second) <= KNOWN_FACTOR:
+    if _bare(second) == 1 or max(second, first // second) <= KNOWN_FACTOR:
         return f"{quotient}={first // second}"
     return f"{quotient}: {', '.join(division_steps(first, second))}: {first // second}"
 
@@ -111,6 +113,11 @@ def _parts(number: int) -> list[int]:
         return [number]
     digits = str(number)
     return [int(d) * 10 ** (len(digits) - 1 - i) for i, d in enumerate(digits) if d != "0"]
+
+
+def _bare(number: int) -> int:
+    """Without the zeros at its end."""
+    return int(str(number).rstrip("0") or 0)
 
 
 def _fact(left: Fraction, operator: str, right: Fraction) -> str:
