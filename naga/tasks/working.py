@@ -3,8 +3,8 @@
 A line begins with the operation and ends with its result. Two digits are added to two digits at
 once, one digit to any number, and products within the table of twelve are known, whatever zeros
 follow; beyond, sums go column by column as in addition.py, products by their parts (46*7 is 40*7
-and 6*7), divisions digit by digit (32=4*7+4). Numbers that are not whole, or negative factors, are
-taken as one fact.
+and 6*7), divisions digit by digit (32=4*7+4). Decimals are worked without their point, which the
+result gets back. Fractions and negative factors are taken as one fact.
 """
 
 from fractions import Fraction
@@ -35,16 +35,47 @@ def ends(number: Fraction) -> bool:
 def worked(first: Fraction | int, operator: str, second: Fraction | int) -> str:
     """`first operator second`, worked; the operator is one of + - * /."""
     left, right = Fraction(first), Fraction(second)
-    whole = left.denominator == right.denominator == 1
-    if not whole or (operator in "*/" and min(left, right) < 0):
+    if operator in "*/" and min(left, right) < 0:
         return _fact(left, operator, right)
+    if left.denominator > 1 or right.denominator > 1 or (operator == "/" and left % right):
+        return _worked_decimal(left, operator, right)
     if operator in "+-":
         return worked_sum(int(left), int(right) if operator == "+" else -int(right))
     if operator == "*":
         return worked_product(int(left), int(right))
-    if left % right:
-        return _fact(left, operator, right)
     return worked_quotient(int(left), int(right))
+
+
+def _worked_decimal(left: Fraction, operator: str, right: Fraction) -> str:
+    """`2.5*14: 25*14: ..., 350, 35`: the fact, with the work on whole numbers before its result."""
+    fact = _fact(left, operator, right)
+    operation, _, result = fact.partition("=")
+    if not (ends(left) and ends(right)) or "/" in result:
+        return fact
+    scale = 10 ** max(_places(left), _places(right))
+    if operator == "*":
+        top, bottom = int(left * 10 ** _places(left)), int(right * 10 ** _places(right))
+        work = worked_product(top, bottom)
+    elif operator == "/":
+        top, bottom = int(left * scale), int(right * scale)
+        more = 10 ** _places(left / right)
+        work = f"{', '.join(division_steps(top * more, bottom))}"
+        if _bare(bottom) == 1 or (_bare(top) <= KNOWN_FACTOR and bottom <= KNOWN_FACTOR):
+            return fact
+    else:
+        top, bottom = int(left * scale), int(right * scale)
+        work = worked_sum(top, bottom if operator == "+" else -bottom)
+    return fact if _is_fact(work) else f"{operation}: {work}, {result}"
+
+
+def _places(number: Fraction) -> int:
+    """After the decimal point."""
+    return len(written(number).partition(".")[2])
+
+
+def _is_fact(work: str) -> bool:
+    """One operation and its result: nothing that had to be worked."""
+    return "," not in work and ":" not in work
 
 
 def worked_sum(first: int, second: int) -> str:
@@ -64,6 +95,8 @@ def worked_sum(first: int, second: int) -> str:
 
 def _known_sum(first: int, second: int) -> bool:
     if min(first, second) < 10:
+        return True
+    if max(first, second) % 10 ** len(str(min(first, second))) == 0:
         return True
     while first % 10 == second % 10 == 0:
         first, second = first // 10, second // 10

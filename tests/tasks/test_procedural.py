@@ -7,6 +7,7 @@ oracle finds the same answer from the problem alone.
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from random import Random
@@ -15,7 +16,7 @@ import pytest
 from tasks.oracles import ORACLES, arithmetic
 from tasks.science_oracles import SCIENCE_ORACLES
 
-from naga.tasks import LANGUAGES, LEVELS, Example, Generator, Language, Level
+from naga.tasks import LANGUAGES, LEVELS, Example, Generator, Language, Level, Mix, make_examples
 from naga.tasks.arithmetic import (
     ChainSum,
     Countdown,
@@ -221,3 +222,19 @@ def test_generation_is_fast(task: Generator) -> None:
 
 def test_names_are_unique() -> None:
     assert len({task.name for task in GENERATORS}) == len(GENERATORS)
+
+
+@pytest.mark.parametrize("task", GENERATORS, ids=name_of)
+def test_every_level_has_problems_for_both_splits(task: Generator) -> None:
+    for level in LEVELS:
+        mix = Mix(levels=(level,), chinese=0.5)
+        train = make_examples([task], mix=mix, split="train", seed=0, count=30)
+        heldout = make_examples([task], mix=mix, split="heldout", seed=0, count=5)
+        assert not {e.problem for e in train} & {e.problem for e in heldout}
+
+
+@pytest.mark.parametrize("task", GENERATORS, ids=name_of)
+def test_no_answer_is_right_half_of_the_time(task: Generator) -> None:
+    for level in LEVELS:
+        answers = Counter(gold(e) for e in made(task, level, "en", 100))
+        assert answers.most_common(1)[0][1] < 40, answers.most_common(3)

@@ -1,14 +1,17 @@
 """Balance a chemical equation: the smallest whole numbers before its formulas, in order.
 
-The trace names the numbers a, b, c, ..., sets a to 1 and goes from element to element.
+The trace names the numbers a, b, c, ..., sets a to 1 and goes from element to element. Reactions
+with common numbers are drawn less often, so that guessing `2, 1, 2` does not pay.
 """
 
+from collections import Counter
 from functools import cache
 from random import Random
 from typing import ClassVar, final
 
 from naga.tasks.answers import grade_numbers
 from naga.tasks.example import (
+    LEVELS,
     Example,
     Generator,
     Language,
@@ -39,7 +42,7 @@ class Balancing(Generator):
     name: ClassVar[str] = "balancing"
 
     def generate(self, random: Random, level: Level, language: Language) -> Example:
-        reaction = random.choice(REACTIONS[level])
+        reaction = random.choices(REACTIONS[level], WEIGHTS[level])[0]
         lines, numbers = balanced(reaction)
         answer = ", ".join(map(str, numbers))
         return Example(
@@ -62,3 +65,12 @@ class Balancing(Generator):
 @cache
 def balanced(reaction: Reaction) -> tuple[list[str], tuple[int, ...]]:
     return balance(reaction)
+
+
+def _weights(level: Level) -> list[float]:
+    numbers = [balanced(reaction)[1] for reaction in REACTIONS[level]]
+    shared = Counter(numbers)
+    return [shared[of] ** -0.5 for of in numbers]
+
+
+WEIGHTS = {level: _weights(level) for level in LEVELS}
