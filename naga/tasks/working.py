@@ -1,10 +1,10 @@
 """One arithmetic operation as a line of small facts, for the traces of many families.
 
-A line begins with the operation and ends with its result. Two digits are added to two digits at
-once, one digit to any number, and products within the table of twelve are known, whatever zeros
-follow; beyond, sums go column by column as in addition.py, products by their parts (46*7 is 40*7
-and 6*7), divisions digit by digit (32=4*7+4). Decimals are worked without their point, which the
-result gets back. Fractions and negative factors are taken as one fact.
+A line begins with the operation and ends with its result. Known are: sums of two digits and two,
+of one digit and any number, of a number and enough zeros (300+45), and products within the table of
+twelve, whatever zeros follow. Beyond, sums go column by column as in addition.py, products by their
+parts (46*7 is 40*7 and 6*7), divisions digit by digit (32=4*7+4). Decimals are worked without their
+point, which the result gets back. Fractions and negative factors are taken as one fact.
 """
 
 from fractions import Fraction
@@ -95,6 +95,8 @@ def worked_sum(first: int, second: int) -> str:
 
 def _known_sum(first: int, second: int) -> bool:
     if min(first, second) < 10:
+        return True
+    if max(first, second) % 10 ** len(str(min(first, second))) == 0:
         return True
     if max(first, second) % 10 ** len(str(min(first, second))) == 0:
         return True

@@ -2,7 +2,7 @@
 
 Each line of the trace does the first operation whose two sides are numbers and, behind the colon,
 writes the expression that is left. Every value on the way is a whole number and none but the last
-is negative.
+is negative. There is always a product or a quotient: sums alone are addition.py and chain_sum.py.
 """
 
 from fractions import Fraction
@@ -79,7 +79,9 @@ def _term(random: Random, level: Level) -> Term:
     while True:
         term = _built(random, level, random.randint(*OPERANDS[level]))
         value = value_of(term) if term else None
-        if term and value is not None and (value >= 0 or level != "easy"):
+        if term is None or value is None or (value < 0 and level == "easy"):
+            continue
+        if any(sign in term_text(term) for sign in "*/"):
             return term
 
 

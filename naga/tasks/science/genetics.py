@@ -38,10 +38,10 @@ SHARE_EN = (
     "What share of the offspring of {cross} is {goal}? {rule} Answer with a fraction.",
 )
 SHARE_ZH = (
-    "{rule}杂交 {cross}，后代为{goal}的比例是多少（用分数表示）？",
-    "亲本 {cross}。{rule}求子代为{goal}的概率（分数）。",
-    "{cross} 杂交，{rule}子代是{goal}的概率是几分之几？",
-    "{rule}{cross} 的后代中{goal}占几分之几？",
+    "{rule}杂交 {cross}，后代为 {goal} 的比例是多少（用分数表示）？",
+    "亲本 {cross}。{rule}求子代为 {goal} 的概率（分数）。",
+    "{cross} 杂交，{rule}子代是 {goal} 的概率是几分之几？",
+    "{rule}{cross} 的后代中 {goal} 占几分之几？",
 )
 COUNT_EN = (
     "{rule} The cross {cross} gives {total} offspring. How many are expected to be {goal}?",
@@ -50,10 +50,10 @@ COUNT_EN = (
     "Expected number of {goal} among {total} offspring of {cross}? {rule}",
 )
 COUNT_ZH = (
-    "{rule}杂交 {cross} 得到 {total} 个后代，预计有多少个是{goal}？",
-    "{cross} 杂交产生 {total} 个后代。{rule}其中{goal}的预期数量是多少？",
-    "{rule}{cross} 的 {total} 个子代中，理论上{goal}有几个？",
-    "亲本 {cross}，{rule}{total} 个后代里预计{goal}的个数是多少？",
+    "{rule}杂交 {cross} 得到 {total} 个后代，预计有多少个是 {goal}？",
+    "{cross} 杂交产生 {total} 个后代。{rule}其中 {goal} 的预期数量是多少？",
+    "{rule}{cross} 的 {total} 个子代中，理论上 {goal} 有几个？",
+    "亲本 {cross}，{rule}{total} 个后代里预计 {goal} 的个数是多少？",
 )
 
 
@@ -76,7 +76,7 @@ class Genetics(Generator):
             lines.append(worked(total // share.denominator, "*", share.numerator))
         wordings = (COUNT_EN, COUNT_ZH) if counted else (SHARE_EN, SHARE_ZH)
         unlinked = ", the genes are unlinked" if language == "en" else "，各基因独立遗传"
-        goal = _goal(genes, letters, language)
+        goal = _goal(genes, letters)
         rule = (RULE_EN if language == "en" else RULE_ZH).format(
             unlinked=unlinked if len(genes) > 1 else "",
             either=(EITHER_EN if language == "en" else EITHER_ZH) if "_" in goal else "",
@@ -157,7 +157,5 @@ def _named(alleles: str, letter: str) -> str:
     return alleles.replace("A", letter).replace("a", letter.lower())
 
 
-def _goal(genes: list[Gene], letters: list[str], language: Language) -> str:
-    """One genotype where every gene has one; else each gene's genotype or look."""
-    goals = [_named(gene[2], letter) for gene, letter in zip(genes, letters, strict=True)]
-    return "".join(goals) if language == "en" else f" {''.join(goals)} "
+def _goal(genes: list[Gene], letters: list[str]) -> str:
+    return "".join(_named(gene[2], letter) for gene, letter in zip(genes, letters, strict=True))
