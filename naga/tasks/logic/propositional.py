@@ -10,6 +10,7 @@ naming the first formula that fails. Formulas are in symbols in both languages.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from random import Random
 from typing import ClassVar, Literal, final
 
@@ -34,7 +35,7 @@ NAMES = ("p", "q", "r", "s", "t", "u", "v", "w")
 ATOMS: dict[Kind, dict[Level, int]] = {
     "values": {"easy": 2, "medium": 3, "hard": 4},
     "entailment": {"easy": 4, "medium": 6, "hard": 8},
-    "models": {"easy": 2, "medium": 3, "hard": 4},
+    "models": {"easy": 3, "medium": 3, "hard": 4},
 }
 FORMULAS: dict[Level, int] = {"easy": 4, "medium": 6, "hard": 8}
 DEPTHS: dict[Level, tuple[int, int]] = {"easy": (1, 1), "medium": (1, 2), "hard": (2, 3)}
@@ -219,16 +220,11 @@ def chain(premises: Sequence[Formula], num_atoms: int) -> tuple[dict[int, bool],
     while again:
         again = False
         for premise in premises:
-            atoms = sorted(premise.atoms())
-            fitting = [
-                values
-                for values in models([premise, *_facts(known, atoms)], num_atoms)
-                if all(not values[i] for i in range(num_atoms) if i not in atoms)
-            ]
+            fitting = _fitting(premise, known, num_atoms)
             new = {
                 i: fitting[0][i]
-                for i in atoms
-                if i not in known and len({values[i] for values in fitting}) == 1
+                for i in sorted(premise.atoms() - known.keys())
+                if len({values[i] for values in fitting}) == 1
             }
             if new:
                 again = True
@@ -238,5 +234,18 @@ def chain(premises: Sequence[Formula], num_atoms: int) -> tuple[dict[int, bool],
     return known, lines
 
 
-def _facts(known: dict[int, bool], atoms: Sequence[int]) -> list[Formula]:
-    return [literal(i, known[i]) for i in atoms if i in known]
+def _fitting(premise: Formula, known: dict[int, bool], num_atoms: int) -> list[list[bool]]:
+    """Values that make the premise true and agree with what is known, False where neither asks.
+
+    All values there are, if there would be none: premises that contradict one another fix nothing.
+    """
+    atoms = sorted(premise.atoms())
+    every, fitting = list[list[bool]](), list[list[bool]]()
+    for chosen in product((True, False), repeat=len(atoms)):
+        values = [False] * num_atoms
+        for i, value in zip(atoms, chosen, strict=True):
+            values[i] = value
+        every.append(values)
+        if premise.value(values) and all(values[i] == known[i] for i in atoms if i in known):
+            fitting.append(values)
+    return fitting or every

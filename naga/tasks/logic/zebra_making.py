@@ -1,4 +1,4 @@
-"""Makes zebra puzzles: draws a solution, then clues until propagation finds it, and spares the rest.
+"""Makes zebra puzzles: draws a solution, then clues until propagation finds it, spares the rest.
 
 No clue of a puzzle can be left out. Kinds of clues come as often as their weights say, as far as
 the puzzle lets them. Structure only; the words are zebra.py's.
