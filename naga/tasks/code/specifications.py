@@ -1,15 +1,8 @@
-"""The functions to write: a table of what is asked, the source of a gold solution, and its inputs.
+"""The functions to write, in a table: what is asked, the body of a gold solution, and its inputs.
 
 Each entry has parameters that change what the function does, so that one entry is many problems.
-`source` is Python text with the parameters in braces; `solve` is the same function in this process,
-which makes the expected values: no source text is ever run here. A test runs the sources and holds
-them against it. Adding an entry needs nothing else. `steps` is the plan, in the trace.
+Adding an entry needs nothing else; tests hold its source against its function.
 """
-
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from random import Random
-from typing import Any
 
 from naga.tasks.code.inputs import (
     integer,
@@ -20,29 +13,7 @@ from naga.tasks.code.inputs import (
     word,
     words,
 )
-from naga.tasks.example import Level
-
-Parameters = Mapping[str, int]
-Inputs = Callable[[Random], tuple[Any, ...]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Specification:
-    name: str
-    level: Level
-    english: tuple[str, ...]
-    """What the function does, with {parameters}: "returns the sum of ..."."""
-    chinese: tuple[str, ...]
-    arguments: str
-    inputs: Inputs
-    source: str
-    """The body, from the first line after `def`, indented by four."""
-    solve: Callable[..., Any]
-    """solve(parameters, *args)"""
-    steps: str
-    """The plan, language-neutral: an expression or two."""
-    parameters: Mapping[str, Sequence[int]]
-    """The values that each may have."""
+from naga.tasks.code.specification import Specification
 
 
 def _digits(number: int) -> list[int]:
@@ -113,7 +84,10 @@ SPECIFICATIONS: tuple[Specification, ...] = (
             "returns a list with {k} added to every number of items",
             "adds {k} to each element of the list items and returns the new list",
         ),
-        chinese=("返回给列表 items 的每个数加上 {k} 后的新列表", "把 items 中每个元素加 {k}，返回新列表"),
+        chinese=(
+            "返回给列表 items 的每个数加上 {k} 后的新列表",
+            "把 items 中每个元素加 {k}，返回新列表",
+        ),
         arguments="items",
         inputs=integers,
         source="    return [x + {k} for x in items]\n",
@@ -128,7 +102,10 @@ SPECIFICATIONS: tuple[Specification, ...] = (
             "returns x, but never less than {k} and never more than {k} + {m}",
             "limits x to the range from {k} to {k} + {m}, both included",
         ),
-        chinese=("返回 x，但不小于 {k} 且不大于 {k} + {m}", "把 x 限制在 {k} 到 {k} + {m} 之间（含两端）"),
+        chinese=(
+            "返回 x，但不小于 {k} 且不大于 {k} + {m}",
+            "把 x 限制在 {k} 到 {k} + {m} 之间（含两端）",
+        ),
         arguments="x",
         inputs=integer,
         source="    return max({k}, min({k} + {m}, x))\n",
@@ -182,11 +159,14 @@ SPECIFICATIONS: tuple[Specification, ...] = (
         name="every_nth",
         level="medium",
         english=(
-            "returns every {k}th element of items in reverse order, starting from the last",
+            "returns the elements of items at -1, -1 - {k}, -1 - 2 * {k} and so on, as a list",
             "walks through items backwards from the last element in steps of {k} and returns these "
             "elements as a list",
         ),
-        chinese=("从最后一个元素起倒着每隔 {k} 个取一个，返回列表", "从 items 末尾开始倒序以步长 {k} 取元素，返回列表"),
+        chinese=(
+            "从最后一个元素起倒着每隔 {k} 个取一个，返回列表",
+            "从 items 末尾开始倒序以步长 {k} 取元素，返回列表",
+        ),
         arguments="items",
         inputs=integers,
         source="    return items[::-{k}]\n",
@@ -201,7 +181,10 @@ SPECIFICATIONS: tuple[Specification, ...] = (
             "rotates the text s to the left by {k} letters",
             "moves the first {k} letters of s to its end, {k} taken modulo its length",
         ),
-        chinese=("把字符串 s 向左循环移动 {k} 位", "把 s 的前 {k} 个字母移到末尾（{k} 对长度取模）"),
+        chinese=(
+            "把字符串 s 向左循环移动 {k} 位",
+            "把 s 的前 {k} 个字母移到末尾（{k} 对长度取模）",
+        ),
         arguments="s",
         inputs=word,
         source="    n = {k} % len(s)\n    return s[n:] + s[:n]\n",
@@ -231,7 +214,10 @@ SPECIFICATIONS: tuple[Specification, ...] = (
             "returns the words of the list items that have more than {k} letters, in order",
             "keeps only the strings in items that are longer than {k}",
         ),
-        chinese=("按原顺序返回列表 items 中超过 {k} 个字母的单词", "只保留 items 中长度大于 {k} 的字符串"),
+        chinese=(
+            "按原顺序返回列表 items 中超过 {k} 个字母的单词",
+            "只保留 items 中长度大于 {k} 的字符串",
+        ),
         arguments="items",
         inputs=words,
         source="    return [w for w in items if len(w) > {k}]\n",
@@ -261,7 +247,10 @@ SPECIFICATIONS: tuple[Specification, ...] = (
             "returns the running sums of items, each taken modulo {k}",
             "replaces each number of items by the sum of all up to and including it, modulo {k}",
         ),
-        chinese=("返回 items 的前缀和列表，每个都对 {k} 取模", "把每个数换成到它为止所有数之和对 {k} 的余数"),
+        chinese=(
+            "返回 items 的前缀和列表，每个都对 {k} 取模",
+            "把每个数换成到它为止所有数之和对 {k} 的余数",
+        ),
         arguments="items",
         inputs=integers,
         source=(
@@ -276,10 +265,10 @@ SPECIFICATIONS: tuple[Specification, ...] = (
         name="steps_to_one",
         level="hard",
         english=(
-            "starts from abs(x) and counts steps while it is above 1: an even number is halved, from "
-            "an odd one {k} is subtracted; returns the count",
-            "counts how often abs(x) has to be halved if even or lessened by {k} if odd until it is "
-            "1 or less",
+            "starts from abs(x) and counts steps while it is above 1: an even number is halved, "
+            "from an odd one {k} is subtracted; returns the count",
+            "counts how often abs(x) has to be halved if even or lessened by {k} if odd until it "
+            "is 1 or less",
         ),
         chinese=(
             "从 abs(x) 开始，大于 1 时偶数除以 2、奇数减 {k}，返回所用步数",
@@ -303,7 +292,10 @@ SPECIFICATIONS: tuple[Specification, ...] = (
             "repeats all of that {k} times",
             "returns the run-length encoding of s (letter, then count), {k} times over",
         ),
-        chinese=("把 s 中每段相同字母写成字母加长度，整体重复 {k} 次", "返回 s 的游程编码（字母后跟个数），重复 {k} 遍"),
+        chinese=(
+            "把 s 中每段相同字母写成字母加长度，整体重复 {k} 次",
+            "返回 s 的游程编码（字母后跟个数），重复 {k} 遍",
+        ),
         arguments="s",
         inputs=word,
         source=(
@@ -319,10 +311,13 @@ SPECIFICATIONS: tuple[Specification, ...] = (
         name="nearest",
         level="hard",
         english=(
-            "returns the number in items that is nearest to {k}, the smaller one of two equally near",
+            "returns the number in items that is nearest to {k}, the smaller of two equally near",
             "finds the element of items closest to {k}; of two that are equally close the smaller",
         ),
-        chinese=("返回 items 中最接近 {k} 的数，一样近时取较小的", "找出 items 里离 {k} 最近的元素，距离相同取小的"),
+        chinese=(
+            "返回 items 中最接近 {k} 的数，一样近时取较小的",
+            "找出 items 里离 {k} 最近的元素，距离相同取小的",
+        ),
         arguments="items",
         inputs=integers,
         source="    return min(items, key=lambda x: (abs(x - {k}), x))\n",
@@ -337,7 +332,10 @@ SPECIFICATIONS: tuple[Specification, ...] = (
             "sorts items by the remainder modulo {k}, numbers of equal remainder by size",
             "returns items in the order of x % {k}, and where that is equal in the order of x",
         ),
-        chinese=("按除以 {k} 的余数对 items 排序，余数相同按大小", "返回按 x % {k} 排序的 items，余数相等时按 x 排"),
+        chinese=(
+            "按除以 {k} 的余数对 items 排序，余数相同按大小",
+            "返回按 x % {k} 排序的 items，余数相等时按 x 排",
+        ),
         arguments="items",
         inputs=integers,
         source="    return sorted(items, key=lambda x: (x % {k}, x))\n",
@@ -354,13 +352,14 @@ SPECIFICATIONS: tuple[Specification, ...] = (
             "returns the list of sums of each {k} consecutive elements of items, the last group "
             "maybe smaller",
         ),
-        chinese=("把 items 每 {k} 个分成一段（最后一段可能较短），返回各段之和", "依次求 items 中每 {k} 个元素的和，返回列表"),
+        chinese=(
+            "把 items 每 {k} 个分成一段（最后一段可能较短），返回各段之和",
+            "依次求 items 中每 {k} 个元素的和，返回列表",
+        ),
         arguments="items",
         inputs=integers,
         source="    return [sum(items[i : i + {k}]) for i in range(0, len(items), {k})]\n",
-        solve=lambda p, items: [
-            sum(items[i : i + p["k"]]) for i in range(0, len(items), p["k"])
-        ],
+        solve=lambda p, items: [sum(items[i : i + p["k"]]) for i in range(0, len(items), p["k"])],
         steps="i in range(0, len, {k}): sum(items[i:i + {k}])",
         parameters={"k": range(2, 5)},
     ),

@@ -89,9 +89,7 @@ def read_tests(rows: Sequence[Mapping[str, Any]]) -> list[FunctionTest | Program
             args = tuple(row["args"])
             tests.append(FunctionTest(call=row["call"], args=args, expected=row["expected"]))
         elif row.keys() >= {"stdin", "expected_stdout"}:
-            tests.append(
-                ProgramTest(stdin=row["stdin"], expected_stdout=row["expected_stdout"])
-            )
+            tests.append(ProgramTest(stdin=row["stdin"], expected_stdout=row["expected_stdout"]))
         else:
             raise ValueError(f"not a test: {json.dumps(row, ensure_ascii=False)}")
     return tests
