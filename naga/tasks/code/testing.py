@@ -34,11 +34,12 @@ class ProgramTest:
 
 class Report(Protocol):
     @property
-    def passed(self) -> int: ...
-    @property
-    def total(self) -> int:
-        """How many tests there were; 0 where nothing could be run."""
+    def passed(self) -> int | None:
+        """How many tests passed; None where the runner itself failed: missing, not wrong."""
         ...
+
+    @property
+    def total(self) -> int: ...
 
     @property
     def status(self) -> str:
@@ -52,12 +53,8 @@ class RunsTests(Protocol):
     def run_tests(
         self, source: str, language: str, tests: Sequence[FunctionTest | ProgramTest]
     ) -> Report:
-        """Judge an untrusted program; CannotRun where that is the runner's own fault."""
+        """Judge an untrusted program."""
         ...
-
-
-class CannotRun(Exception):
-    """The runner could not judge: no fault of the program's."""
 
 
 def extract_program(reply: str, language: str = "python") -> str | None:

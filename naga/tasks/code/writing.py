@@ -16,7 +16,6 @@ from naga.tasks.code.composed import compose
 from naga.tasks.code.specification import Problem
 from naga.tasks.code.specifications import SPECIFICATIONS
 from naga.tasks.code.testing import (
-    CannotRun,
     FunctionTest,
     RunsTests,
     extract_program,
@@ -79,19 +78,16 @@ class ProgramWriting(Generator):
         )
 
     def grade(self, example: Example, reply: str) -> Verdict:
-        """1 if all hidden tests pass; None if there is no runner, or it fails itself."""
+        """1 if all hidden tests pass; None if there is no runner or it failed."""
         hidden = json.loads(example.answer)
         source = extract_program(reply, hidden["language"])
         if source is None:
             return Verdict(score=0.0, parts={"tests": 0.0}, reason="no program in the reply")
         if self.runner is None:
             return Verdict(score=None, reason="no sandbox to run the tests in")
-        try:
-            report = self.runner.run_tests(source, hidden["language"], read_tests(hidden["tests"]))
-        except CannotRun as error:
-            return Verdict(score=None, reason=f"the tests could not be run: {error}")
-        if report.total == 0:
-            return Verdict(score=None, reason=f"no test was run: {report.status}")
+        report = self.runner.run_tests(source, hidden["language"], read_tests(hidden["tests"]))
+        if report.passed is None or report.total == 0:
+            return Verdict(score=None, reason=f"the tests could not be run: {report.status}")
         passed = float(report.passed == report.total)
         return Verdict(
             score=passed,
