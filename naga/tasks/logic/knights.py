@@ -35,7 +35,6 @@ from naga.tasks.logic.knights_words import (
     Words,
     claim,
 )
-from naga.tasks.logic.replies import LONGEST
 
 PEOPLE: dict[Level, tuple[int, int]] = {"easy": (3, 3), "medium": (4, 4), "hard": (5, 6)}
 KINDS: dict[Level, tuple[str, ...]] = {
@@ -43,6 +42,8 @@ KINDS: dict[Level, tuple[str, ...]] = {
     "medium": ("one", "iff", "and", "or", "exactly"),
     "hard": ("one", "iff", "and", "or", "implies", "exactly"),
 }
+LONGEST_ROLES = 2000
+SEPARATORS = re.compile(r"[,，、;；.。\n]|\band\b")
 Known = dict[int, bool]
 
 
@@ -101,7 +102,9 @@ class Knights(Generator):
     def grade(self, example: Example, reply: str) -> Verdict:
         """Everybody named once with the right role, and nothing else said."""
         gold: dict[str, str] = json.loads(example.answer)
-        given = read_roles(reply, gold, WORDS[example.language])
+        chinese = WORDS["zh"]
+        is_chinese = {chinese.knight, chinese.knave} & set(gold.values())
+        given = read_roles(reply, gold, chinese if is_chinese else WORDS["en"])
         right = sum(given.get(name) == role for name, role in gold.items())
         whole = float(right == len(gold))
         return Verdict(
@@ -114,13 +117,11 @@ class Knights(Generator):
 
 def read_roles(reply: str, names: Mapping[str, str], words: Words) -> dict[str, str]:
     """`Ann: knight, Bob is a knave` as names and roles; empty if anything is left over or twice."""
-    if len(reply) > LONGEST:
+    if len(reply) > LONGEST_ROLES:
         return {}
     text = bare(MARKUP.sub("", reply)).strip(" .。")
     roles: dict[str, str] = {}
-    for piece in re.split(r"\s*(?:[,，、;；.。]|\band\b|\n)\s*", text):
-        if not piece:
-            continue
+    for piece in filter(None, map(str.strip, SEPARATORS.split(text))):
         found = words.piece.fullmatch(piece)
         name = next((n for n in names if found and n.casefold() == found[1].casefold()), None)
         if found is None or name is None or name in roles:

@@ -63,7 +63,7 @@ class Haystacks:
             for sentence in self._some(random, language):
                 if wanted > 0:
                     sentences.append(sentence)
-                    wanted -= len(sentence) + 1
+                    wanted -= len(sentence) + len(MATERIAL[language].gap)
         return sentences
 
     def _some(self, random: Random, language: Language) -> Sequence[str]:

@@ -1,10 +1,11 @@
 """Follow notes through a long text: each names where the next one lies, the last one has a code.
 
-Notes of one chain stand anywhere in the text, and there are other chains with other codes. The trace
-names the stations; the answer is the code at the end.
+Notes of one chain stand anywhere in the text, and there are other chains with other codes, so that
+a code found anyhow is seldom the one. The trace names the stations; the answer is the code.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 from typing import ClassVar, final
 
@@ -21,7 +22,7 @@ from naga.tasks.retrieval.needles import grade_codes
 from naga.tasks.retrieval.words import ASK_END, ENDS, LAYOUTS, LEADS
 
 NOTES: dict[Level, tuple[int, int]] = {"easy": (2, 2), "medium": (3, 4), "hard": (4, 6)}
-CHAINS: dict[Level, tuple[int, int]] = {"easy": (2, 2), "medium": (2, 3), "hard": (3, 4)}
+CHAINS: dict[Level, tuple[int, int]] = {"easy": (4, 5), "medium": (5, 6), "hard": (6, 8)}
 
 
 @final
@@ -71,7 +72,7 @@ def _notes(random: Random, chain: Sequence[Thing], code: str, language: Language
     names = [named(thing, language) for thing in chain]
     leads = [
         random.choice(LEADS[language]).format(what=here, next=there)
-        for here, there in zip(names, names[1:], strict=False)
+        for here, there in pairwise(names)
     ]
     return [*leads, random.choice(ENDS[language]).format(what=names[-1], code=code)]
 

@@ -36,7 +36,7 @@ from naga.tasks.retrieval.words import (
     THE,
 )
 
-OTHERS: dict[Level, tuple[int, int]] = {"easy": (1, 2), "medium": (2, 6), "hard": (4, 12)}
+OTHERS: dict[Level, tuple[int, int]] = {"easy": (4, 6), "medium": (6, 12), "hard": (8, 20)}
 ABSENT_SHARE = 0.1
 TWO_SHARE: dict[Level, float] = {"easy": 0.0, "medium": 0.3, "hard": 0.5}
 

@@ -78,7 +78,7 @@ def _checked(value: Fraction) -> Fraction:
 
 
 def _written(value: Fraction) -> str:
-    if value.denominator == 1:
-        return str(value.numerator)
-    text = f"{round(value, PLACES):.{PLACES}f}"
-    return text.rstrip("0").rstrip(".")
+    scaled = round(value * 10**PLACES)
+    whole, part = divmod(abs(scaled), 10**PLACES)
+    text = f"{whole}.{part:0{PLACES}}".rstrip("0").rstrip(".")
+    return f"-{text}" if scaled < 0 else text
