@@ -23,6 +23,7 @@ from naga.tasks.example import (
 )
 
 STEPS: dict[Level, tuple[int, int]] = {"easy": (4, 14), "medium": (10, 30), "hard": (24, 70)}
+LONGEST = 10_000
 WORDINGS_EN = (
     "What does this Python program print?\n```python\n{source}```",
     "Give the exact output of this program.\n```python\n{source}```",
@@ -59,7 +60,8 @@ class ProgramTracing(Generator):
 
     def grade(self, example: Example, reply: str) -> Verdict:
         """Line by line equal, but for blanks at the ends of lines and quote marks around all."""
-        given = [line.strip() for line in _unquoted(reply).splitlines()]
+        said = _unquoted(reply) if len(reply) <= LONGEST else ""
+        given = [line.strip() for line in said.splitlines()]
         right = float(given == [line.strip() for line in example.answer.splitlines()])
         return Verdict(score=right, parts={"exact": right}, matched_by="exact" if right else "")
 

@@ -17,7 +17,8 @@ from naga.tasks.instruction.checks import (
     count_of,
     words_of,
 )
-from naga.tasks.instruction.constraints import CONSTRAINTS, Constraint, Draft
+from naga.tasks.instruction.constraints import CONSTRAINTS, Constraint
+from naga.tasks.instruction.drafts import Draft
 from naga.tasks.instruction.topics import TOPICS, Topic
 
 NUM_CONSTRAINTS: dict[Level, int] = {"easy": 1, "medium": 2, "hard": 3}
