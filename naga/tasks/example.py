@@ -41,10 +41,12 @@ class Example:
     """Ends with the gold assistant message: worked reasoning and answer."""
     answer: str
     """All that the grader needs beside the prompt; JSON where a text does not hold it."""
+    opening: int = -1
+    """Where the prompt ends: by default before the last message, earlier where gold has turns."""
 
     @property
     def prompt(self) -> tuple[Message, ...]:
-        return self.messages[:-1]
+        return self.messages[: self.opening]
 
     @property
     def reasoning(self) -> str:
@@ -59,7 +61,7 @@ class Example:
     def without_reasoning(self) -> "Example":
         """The same example answered straight away, as with thinking switched off."""
         gold = replace(self.messages[-1], reasoning="")
-        return replace(self, messages=(*self.prompt, gold))
+        return replace(self, messages=(*self.messages[:-1], gold))
 
 
 @dataclass(frozen=True, kw_only=True)
