@@ -142,7 +142,7 @@ class RlConfig(Config):
     keep_checkpoints: int = Field(default=2, gt=0)
     log_every: int = Field(default=1, gt=0)
     samples_every: int = Field(default=10, gt=0)
-    """Steps between those whose first group is kept in samples.jsonl."""
+    """Of the first step, and of every so many, the first group is kept in samples.jsonl."""
     phases: tuple[PhaseConfig, ...] = Field(min_length=1)
     rollout: RolloutConfig
     algorithm: AlgorithmConfig = AlgorithmConfig()

@@ -172,7 +172,7 @@ def _advance(job: Job, state: RlState) -> tuple[RlState, RlMetrics, Collected]:
     phase = phase_at(config.phases, step)
     learner = replace(job.learner, algorithm=algorithm_of(config, phase))
     found = collect(job.collector, learner.algorithm, state.rates, step)
-    if found.groups and step % config.samples_every in (0, 1 % config.samples_every):
+    if found.groups and (step == 1 or not step % config.samples_every):
         job.run.keep_group(step, found.groups[0])
     lr = learning_rate(step, config.optim.lr, config.schedule)
     learning = perf_counter()

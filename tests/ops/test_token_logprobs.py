@@ -7,7 +7,9 @@ from torch import Tensor
 from naga.ops.loss import token_logprobs
 
 
-def plainly(hidden: Tensor, weight: Tensor, targets: Tensor, divisor: float) -> tuple[Tensor, Tensor]:
+def plainly(
+    hidden: Tensor, weight: Tensor, targets: Tensor, divisor: float
+) -> tuple[Tensor, Tensor]:
     logs = (hidden.float() / divisor @ weight.to(hidden.dtype).float().T).log_softmax(-1)
     return logs.gather(1, targets[:, None]).squeeze(1), -(logs.exp() * logs).sum(1)
 
@@ -22,9 +24,7 @@ def test_values_and_gradients(dtype: torch.dtype, close: float, chunk_rows: int)
     factors = torch.randn(2, 7, generator=source)
     found, gradients = [], []
     for form in (
-        lambda: token_logprobs(
-            hidden, weight, targets, logits_divisor=1.7, chunk_rows=chunk_rows
-        ),
+        lambda: token_logprobs(hidden, weight, targets, logits_divisor=1.7, chunk_rows=chunk_rows),
         lambda: plainly(hidden, weight, targets, 1.7),
     ):
         logprobs, entropies = form()

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from rl.tiny import algorithm, answer, group
 
 from naga.rl.advantages import group_advantages, is_degenerate, make_samples, weigh
 from naga.rl.algorithms import ALGORITHMS, make_algorithm
+from rl.tiny import algorithm, answer, group
 
 
 def test_advantages_are_centred_and_over_the_deviation() -> None:

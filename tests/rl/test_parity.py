@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from rl.tiny import make_model, tokenizer
 
 from naga.checkpoint.load import load_model
 from naga.config.serve import EngineConfig
@@ -17,6 +16,7 @@ from naga.model.lm import HybridLM
 from naga.rl.parity import measure_parity, score_parity
 from naga.rl.rollout import served_copy
 from naga.runtime import Runtime, make_runtime
+from rl.tiny import make_model, tokenizer
 
 MINI = Path(__file__).parents[2] / "naga" / "assets" / "naga-mini"
 MASTER = make_runtime("cpu", "float32")
@@ -24,7 +24,9 @@ PROMPT = tuple(range(20, 60))
 
 
 @contextmanager
-def engine_of(model: HybridLM, runtime: Runtime, backend: str, names: Tokenizer) -> Iterator[Engine]:
+def engine_of(
+    model: HybridLM, runtime: Runtime, backend: str, names: Tokenizer
+) -> Iterator[Engine]:
     config = EngineConfig.model_validate({"backend": backend, "kv_tokens": 16_384})
     engine = Engine(make_backend(served_copy(model, runtime), config, runtime), names, config)
     with engine:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import pytest
-from rl.tiny import answer, prompt, shaping
 
 from naga.config.base import ConfigError
 from naga.rl.reward import judge, task_reward
 from naga.rl.shaping import compression, overlong, shape
 from naga.rl.types import Attempt, Rollout
 from naga.tasks import Verdict, make_tasks
+from rl.tiny import answer, prompt, shaping
 
 
 def test_the_overlong_penalty_grows_over_the_last_tokens() -> None:
@@ -39,9 +39,7 @@ def test_compression_may_go_to_the_mode_token_alone() -> None:
         (answer(1, length).rollout, Verdict(score=1.0, parts={"exact": 1.0}), 1.0)
         for length in (3, 9)
     ]
-    short, long = shape(
-        judged, shaping(compression=0.4, to_mode=True), right_at=1.0, max_tokens=10
-    )
+    short, long = shape(judged, shaping(compression=0.4, to_mode=True), right_at=1.0, max_tokens=10)
     assert (short.reward, long.reward) == (1.0, 1.0)
     assert (short.mode_reward, long.mode_reward) == (0.2, -0.2)
     assert dict(short.parts) == {"exact": 1.0, "compression": 0.2}

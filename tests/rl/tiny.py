@@ -17,7 +17,7 @@ from naga.model.init import initialize
 from naga.model.lm import HybridLM
 from naga.rl.types import Attempt, Group, Judged, Prompt, Rollout, Sample
 from naga.runtime import make_runtime
-from naga.tasks import Verdict, make_tasks, make_examples, Mix
+from naga.tasks import Mix, Verdict, make_examples, make_tasks
 from naga.train.optim import make_trainable
 
 CPU = make_runtime("cpu", "float32")
@@ -64,9 +64,7 @@ def make_model(seed: int = 1, **changes: Any) -> HybridLM:
 
 def save_chat(folder: Path, **changes: Any) -> Path:
     model = make_model(**changes)
-    save_model(
-        folder, model.config, model.state_dict(), dtype=torch.float32, tokenizer=tokenizer()
-    )
+    save_model(folder, model.config, model.state_dict(), dtype=torch.float32, tokenizer=tokenizer())
     return folder
 
 
