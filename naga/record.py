@@ -25,6 +25,8 @@ from typing import Any
 from naga.config.base import Config, ConfigError
 from naga.disk import sync, write_atomic
 
+METRICS_FILE = "metrics.jsonl"
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepMetrics:
@@ -54,16 +56,30 @@ def open_run(path: Path, config: Config, free: Collection[str] = ()) -> Iterator
 
     ConfigError if it holds steps of another config; `free` names the dotted keys that may differ.
     """
+    with hold_run(path, config, free):
+        yield Run(path=path)
+
+
+@contextmanager
+def hold_run(path: Path, config: Config, free: Collection[str] = ()) -> Iterator[None]:
+    """As open_run, whatever the rows of its metrics are."""
     _require_matplotlib()
     with _locked(path):
-        run = Run(path=path)
         recorded, asked = path / "config.toml", to_toml(config)
-        if recorded.exists() and run.read():
+        if recorded.exists() and read_lines(path / METRICS_FILE):
             _refuse_changes(recorded, asked, free)
         else:
             write_atomic(path / "versions.json", json.dumps(versions(), indent=1) + "\n")
             write_atomic(recorded, asked)
-        yield run
+        yield
+
+
+def read_lines(path: Path) -> list[str]:
+    """All lines of a file that grows; a last one torn by a kill is left out."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return text[: text.rfind("\n") + 1].splitlines()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +90,7 @@ class Run:
 
     @property
     def _metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS_FILE
 
     def append(self, row: StepMetrics) -> None:
         """Hand the row to the system at once: it outlives a killed process."""
@@ -83,11 +99,7 @@ class Run:
 
     def read(self) -> list[StepMetrics]:
         """All rows; a last line torn by a kill is left out."""
-        if not self._metrics.exists():
-            return []
-        text = self._metrics.read_text(encoding="utf-8")
-        complete = text[: text.rfind("\n") + 1]
-        return [StepMetrics(**json.loads(line)) for line in complete.splitlines()]
+        return [StepMetrics(**json.loads(line)) for line in read_lines(self._metrics)]
 
     def truncate(self, step: int) -> None:
         """Drop rows after `step`, and a torn line: a resumed run writes them again."""
@@ -208,6 +220,10 @@ def _toml_lines(table: Mapping[str, Any], prefix: str) -> Iterator[str]:
 def _toml_value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_toml_value(item) for item in value)}]"
+    if isinstance(value, dict):
+        # In a list: a table of its own, on one line.
+        items = (f"{key} = {_toml_value(v)}" for key, v in value.items() if v is not None)
+        return f"{{{', '.join(items)}}}"
     if isinstance(value, str | bool):
         return json.dumps(value, ensure_ascii=False)
     return repr(value)

@@ -78,11 +78,16 @@ class Layer(nn.Module):
         self.norm = Norm(config.hidden_dim, config.norm_eps)
         self.mixer = make_mixer(config.layers[index], config)
 
-    def forward(self, x: Tensor, batch: Batch) -> tuple[Tensor, Routing | None]:
-        """Training form: x (T, D) and, for a mixture of experts, what its router did."""
+    def forward(
+        self, x: Tensor, batch: Batch, choices: Tensor | None = None
+    ) -> tuple[Tensor, Routing | None]:
+        """Training form: x (T, D) and, for a mixture of experts, what its router did.
+
+        `choices` (T, k): the experts that it is to take, if they are known.
+        """
         normed, routing = self.norm(x), None
         if isinstance(self.mixer, Moe):
-            mixed, routing = self.mixer(normed)
+            mixed, routing = self.mixer(normed, choices)
         elif isinstance(self.mixer, Mlp):
             mixed = self.mixer(normed)
         else:

@@ -61,9 +61,11 @@ class HybridLM(nn.Module):
         if not config.tie_embeddings:
             self.head = Matrix(config.vocab_size, config.hidden_dim)
 
-    def forward(self, tokens: Tensor, batch: Batch, dtype: torch.dtype) -> TrainOutput:
-        """Training form over tokens (T,) int64, computing in `dtype`."""
-        return self.run(self._embed(tokens).to(dtype), batch)
+    def forward(
+        self, tokens: Tensor, batch: Batch, dtype: torch.dtype, call: LayerCall = call_layer
+    ) -> TrainOutput:
+        """Training form over tokens (T,) int64, computing in `dtype`; `call` as in `run`."""
+        return self.run(self._embed(tokens).to(dtype), batch, call)
 
     def run(self, x: Tensor, batch: Batch, call: LayerCall = call_layer) -> TrainOutput:
         """Training form over embeddings x (T, D), times their multiplier, in compute dtype.

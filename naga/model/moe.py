@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from naga.config.model import MoeConfig
 from naga.model.mlp import ACTIVATIONS, Matrix, Mlp
 from naga.ops.linear import linear, linear_rows
-from naga.ops.moe import balance_loss, experts, experts_rows, route_sigmoid, route_softmax
+from naga.ops.moe import (
+    balance_loss,
+    experts,
+    experts_rows,
+    route_sigmoid,
+    route_softmax,
+    weigh_sigmoid,
+    weigh_softmax,
+)
 
 
 class Router(nn.Module):
@@ -30,6 +38,12 @@ class Router(nn.Module):
         if self._config.router == "softmax":
             return route_softmax(logits, self._config.top_k, self._config.weigh)
         return route_sigmoid(logits, self.bias, self._config.top_k, self._config.routed_scale)
+
+    def weigh(self, logits: Tensor, choices: Tensor) -> Tensor:
+        """logits (T, E), choices (T, k) made before -> weights (T, k), with their gradient."""
+        if self._config.router == "softmax":
+            return weigh_softmax(logits, choices, self._config.weigh)
+        return weigh_sigmoid(logits, choices, self._config.routed_scale)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """What the balancing loss averages: each token's scores, summing to one."""
@@ -87,9 +101,13 @@ class Moe(nn.Module):
             self.enter_proj = Matrix(config.latent_dim, model_dim)
             self.leave_proj = Matrix(model_dim, config.latent_dim)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Routing]:
+    def forward(self, x: Tensor, choices: Tensor | None = None) -> tuple[Tensor, Routing]:
+        """`choices` (T, k) instead of the router's own; it still weighs them."""
         logits = linear(x.float(), self.router.weight)
-        choices, weights = self.router.choose(logits)
+        if choices is None:
+            choices, weights = self.router.choose(logits)
+        else:
+            weights = self.router.weigh(logits, choices)
         inner = x if self.enter_proj is None else self.enter_proj(x)
         y: Tensor = self.experts(inner, choices, weights, experts, self._activation)
         if self.leave_proj is not None:

@@ -11,8 +11,10 @@ hidden name, put on the disk, then renamed. This is not the inference layout: se
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError
@@ -44,14 +46,31 @@ def save_checkpoint(
     folder: Path, state: TrainerState, model: nn.Module, optimizer: AdamW, *, keep: int
 ) -> Path:
     """Write `folder`/step-NNNNNN atomically, then drop all but the `keep` newest."""
-    final = folder / f"step-{state.step:06d}"
+    text = json.dumps(asdict(state), indent=1)
+    return write_checkpoint(folder, state.step, text, model, optimizer, keep=keep)
+
+
+def write_checkpoint(
+    folder: Path,
+    step: int,
+    state: str,
+    model: nn.Module,
+    optimizer: AdamW,
+    *,
+    keep: int,
+    beside_them: Mapping[str, Mapping[str, Tensor]] = MappingProxyType({}),
+) -> Path:
+    """As save_checkpoint, `state` being the text of trainer.json; more tensors by their file."""
+    final = folder / f"step-{step:06d}"
     beside = _hidden(final)
     try:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         save_file(_moving(model), beside / "model.safetensors")
         save_file(_moments(model, optimizer), beside / "optimizer.safetensors")
-        (beside / "trainer.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+        for name, tensors in beside_them.items():
+            save_file(dict(tensors), beside / name)
+        (beside / "trainer.json").write_text(state, encoding="utf-8")
         sync_folder(beside)
         beside.rename(final)
         sync(folder)
@@ -77,9 +96,14 @@ def remove_incomplete(folder: Path) -> None:
 def load_checkpoint(path: Path, model: nn.Module, optimizer: AdamW) -> TrainerState:
     """Put weights and moments in place; ConfigError names a file that is missing or broken."""
     state = _read_state(path / "trainer.json")
-    _load_weights(path / "model.safetensors", model)
-    _load_moments(path / "optimizer.safetensors", model, optimizer, state.step)
+    load_tensors(path, model, optimizer, updates=state.step)
     return state
+
+
+def load_tensors(path: Path, model: nn.Module, optimizer: AdamW, *, updates: int) -> None:
+    """Weights, and the moments of an optimizer that has made so many updates."""
+    _load_weights(path / "model.safetensors", model)
+    _load_moments(path / "optimizer.safetensors", model, optimizer, updates)
 
 
 def _read_state(path: Path) -> TrainerState:
@@ -94,14 +118,14 @@ def _load_weights(path: Path, model: nn.Module) -> None:
     moving = _moving(model)
     frozen = {name: tensor for name, tensor in model.state_dict().items() if name not in moving}
     try:
-        model.load_state_dict(_read_tensors(path) | frozen)
+        model.load_state_dict(read_tensors(path) | frozen)
     except RuntimeError as error:
         problem = " ".join(str(error).split())
         raise ConfigError(f"{path}: does not fit the model: {problem}") from None
 
 
 def _load_moments(path: Path, model: nn.Module, optimizer: AdamW, step: int) -> None:
-    tensors = _read_tensors(path)
+    tensors = read_tensors(path)
     for name, weight in trained_parameters(model):
         try:
             moments = {moment: tensors[f"{name}.{moment}"] for moment in MOMENTS}
@@ -114,7 +138,8 @@ def _load_moments(path: Path, model: nn.Module, optimizer: AdamW, step: int) -> 
         optimizer.state[weight] = {"step": count, **own}
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """ConfigError names a file that cannot be read."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

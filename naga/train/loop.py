@@ -156,7 +156,7 @@ def _resume(job: Job, run: Run, loader: Loader, optimizer: AdamW, console: Conso
         seconds=0.0,
         loader=loader.state(),
         config_digest=config_digest(job.config, FREE_KEYS),
-        versions=_versions(),
+        versions=run_versions(),
     )
     saved = list_checkpoints(_checkpoints(run))
     state = load_checkpoint(saved[-1], job.model, optimizer) if saved else fresh
@@ -213,7 +213,7 @@ def _checkpoints(run: Run) -> Path:
     return run.path / "checkpoints"
 
 
-def _versions() -> dict[str, str]:
+def run_versions() -> dict[str, str]:
     """What the rounding of a step depends on."""
     instructions = torch.backends.cpu.get_cpu_capability()
     return versions() | {"threads": str(torch.get_num_threads()), "instructions": instructions}

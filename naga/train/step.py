@@ -9,7 +9,7 @@ neither data nor rates, and writes nothing.
 T tokens, D hidden, V vocabulary, E experts.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,21 +92,30 @@ def train_step(
     """Update the model once from `batches`; NonFiniteError leaves it untouched."""
     optimizer.zero_grad(set_to_none=True)
     loss, balance, counts = accumulate_gradients(model, batches, runtime, workers)
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    grad_norm = float(torch.nn.utils.clip_grad_norm_(weights, clip_norm))
-    for name, value in (("loss", loss), ("balancing loss", balance), ("gradient norm", grad_norm)):
-        if not isfinite(value):
-            raise NonFiniteError(f"the {name} is {value}")
-    set_learning_rate(optimizer, lr)
-    optimizer.step()
+    losses = {"loss": loss, "balancing loss": balance}
+    grad_norm = apply_gradients(optimizer, losses, lr=lr, clip_norm=clip_norm)
     update_router_biases(model, counts)
     return StepResult(
         loss=loss,
         balance=balance,
         grad_norm=grad_norm,
         tokens=sum(sum(batch.lengths) for batch in batches),
-        expert_load=_worst_load(counts),
+        expert_load=worst_load(counts),
     )
+
+
+def apply_gradients(
+    optimizer: AdamW, losses: Mapping[str, float], *, lr: float, clip_norm: float
+) -> float:
+    """Clip what was accumulated and update; the norm before. NonFiniteError changes nothing."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    grad_norm = float(torch.nn.utils.clip_grad_norm_(weights, clip_norm))
+    for name, value in (*losses.items(), ("gradient norm", grad_norm)):
+        if not isfinite(value):
+            raise NonFiniteError(f"the {name} is {value}")
+    set_learning_rate(optimizer, lr)
+    optimizer.step()
+    return grad_norm
 
 
 def accumulate_gradients(
@@ -121,7 +130,7 @@ def accumulate_gradients(
     losses, balances, counts = [], [], []
     compute = partial(_compute, model, weights, runtime, masked=masked, tokens=tokens)
     for part in workers(compute, batches):
-        _add_gradients(weights, part.gradients)
+        add_gradients(weights, part.gradients)
         losses.append(part.loss)
         balances.append(part.balance)
         counts.append(part.counts)
@@ -160,7 +169,8 @@ def _compute(
     )
 
 
-def _add_gradients(weights: Sequence[Tensor], gradients: Gradients) -> None:
+def add_gradients(weights: Sequence[Tensor], gradients: Gradients) -> None:
+    """To what each weight has gathered; for autograd.grad, which adds to nothing."""
     for weight, gradient in zip(weights, gradients, strict=True):
         if gradient is None:
             continue
@@ -185,7 +195,8 @@ def update_router_biases(model: HybridLM, counts: Tensor) -> None:
         bias += moe.bias_update * torch.sign(load.mean() - load)
 
 
-def _worst_load(counts: Tensor) -> float | None:
+def worst_load(counts: Tensor) -> float | None:
+    """Busiest expert's tokens over the mean, in the worst layer; None without experts."""
     if not counts.numel():
         return None
     load = counts.to(torch.float64)

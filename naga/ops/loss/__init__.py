@@ -11,10 +11,13 @@ Numerics: logits are float32 products of hidden and of weight rounded to hidden'
 inference has them); the gradients' products are in hidden's dtype, their sum for weight float32.
 Does not smooth labels, ignore an index, or return logits.
 
+`token_logprobs` gives the log-probability of each row's target and the entropy, see its file.
+
 T tokens, D hidden, V vocabulary.
 """
 
 from naga.ops.loss.chunked import cross_entropy
 from naga.ops.loss.reference import cross_entropy_reference
+from naga.ops.loss.token_logprobs import token_logprobs
 
-__all__ = ["cross_entropy", "cross_entropy_reference"]
+__all__ = ["cross_entropy", "cross_entropy_reference", "token_logprobs"]

@@ -23,13 +23,38 @@ def route_softmax(
     return choices, powers / rivals.sum(-1, keepdim=True)
 
 
+def weigh_softmax(
+    logits: Tensor, choices: Tensor, weigh: Literal["chosen", "all"] = "chosen"
+) -> Tensor:
+    """weights (T, k) of choices made before; bitwise route_softmax's where it would make them."""
+    chosen = logits.gather(1, choices)
+    # What is subtracted cancels, and so does its gradient.
+    highest = (chosen if weigh == "chosen" else logits).detach().amax(-1, keepdim=True)
+    powers = torch.exp(chosen - highest)
+    rivals = powers if weigh == "chosen" else torch.exp(logits - highest)
+    return powers / rivals.sum(-1, keepdim=True)
+
+
 def route_sigmoid(logits: Tensor, bias: Tensor, top_k: int, scale: float) -> tuple[Tensor, Tensor]:
     """choices (T, k), weights (T, k); the bias balances load without a loss (arXiv 2408.15664)."""
-    # exp beyond float32 would be infinite, and its gradient 0 · inf even where nobody chooses.
-    scores = 1 / (1 + torch.exp((-logits).clamp_max(80)))
+    scores = _sigmoid(logits)
     choices = (scores + bias).topk(top_k, dim=-1).indices
+    return choices, _weigh(scores, choices, scale)
+
+
+def weigh_sigmoid(logits: Tensor, choices: Tensor, scale: float) -> Tensor:
+    """weights (T, k) of choices made before; bitwise route_sigmoid's where it would make them."""
+    return _weigh(_sigmoid(logits), choices, scale)
+
+
+def _sigmoid(logits: Tensor) -> Tensor:
+    # exp beyond float32 would be infinite, and its gradient 0 · inf even where nobody chooses.
+    return 1 / (1 + torch.exp((-logits).clamp_max(80)))
+
+
+def _weigh(scores: Tensor, choices: Tensor, scale: float) -> Tensor:
     chosen = scores.gather(1, choices)
-    return choices, chosen / (chosen.sum(-1, keepdim=True) + 1e-20) * scale
+    return chosen / (chosen.sum(-1, keepdim=True) + 1e-20) * scale
 
 
 def balance_loss(probabilities: Tensor, counts: Tensor) -> Tensor:
