@@ -142,11 +142,11 @@ def test_gold_scores_one_and_wrong_replies_score_zero(task: Generator) -> None:
 @pytest.mark.parametrize("task", GENERATORS, ids=name_of)
 def test_absurd_replies_score_zero_at_once(task: Generator) -> None:
     example = made(task, "hard", "en")[0]
-    start = time.monotonic()
+    start = time.process_time()
     for reply in ABSURD:
         if reply != gold(example):
             assert task.grade(example, reply).score == 0.0, reply[:40]
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("task", GENERATORS, ids=name_of)
