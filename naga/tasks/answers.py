@@ -3,7 +3,8 @@
 Numbers are compared as exact rationals; where a family allows it, a reply that is the gold number
 correctly rounded to three or more significant digits counts too. The whole reply has to be the
 answer: nothing is searched for in prose, so a list of candidates or an answer followed by another
-is wrong. What a reply says is never executed, and a reply longer than LONGEST is not read.
+is wrong. What a reply says is never executed, and a reply longer than LONGEST is not read. A gold
+answer that cannot be read gives no score.
 """
 
 import re
@@ -85,7 +86,7 @@ def grade_number(reply: str, answer: str, *, rounded: bool = False) -> Verdict:
     """
     gold = read_number(answer)
     if gold is None:
-        raise ValueError(f"gold answer {answer!r} is not a number")
+        return unjudged("the gold answer is not a number")
     text = plain(reply)
     if text is None:
         return verdict(False, reason="not one short line")
@@ -106,7 +107,9 @@ def grade_number(reply: str, answer: str, *, rounded: bool = False) -> Verdict:
 def grade_numbers(reply: str, answer: str) -> Verdict:
     """Numbers in their order; commas, colons or spaces between them."""
     numbers, gold = _numbers(plain(reply) or ""), _numbers(answer)
-    if not numbers:
+    if gold is None:
+        return unjudged("the gold answer is not a list of numbers")
+    if numbers is None:
         return verdict(False, reason="not a list of numbers")
     right = numbers == gold
     return verdict(right, "numeric", reason="" if right else "other numbers")
@@ -116,6 +119,8 @@ def grade_named(reply: str, answer: str) -> Verdict:
     """Numbers by name, as `x=3, y=-2`, in any order."""
     text = re.sub(r" ?(?:,|;|和|且|与|\band\b) ?| (?=[a-zA-Z] ?=)", ",", plain(reply) or "")
     given, gold = _named(text.split(",")), _named(answer.split(", "))
+    if gold is None:
+        return unjudged("the gold answer is not a list of named numbers")
     if given is None:
         return verdict(False, reason="not a number for each name")
     right = given == gold
@@ -129,6 +134,11 @@ def verdict(right: bool, matched_by: str = "exact", *, reason: str = "") -> Verd
         matched_by=matched_by if right else "",
         reason=reason,
     )
+
+
+def unjudged(reason: str) -> Verdict:
+    """The gold answer is at fault, not the reply."""
+    return Verdict(score=None, reason=reason)
 
 
 def _numbers(text: str) -> list[Fraction] | None:

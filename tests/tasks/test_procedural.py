@@ -142,11 +142,11 @@ def test_gold_scores_one_and_wrong_replies_score_zero(task: Generator) -> None:
 @pytest.mark.parametrize("task", GENERATORS, ids=name_of)
 def test_absurd_replies_score_zero_at_once(task: Generator) -> None:
     example = made(task, "hard", "en")[0]
-    start = time.monotonic()
+    start = time.process_time()
     for reply in ABSURD:
         if reply != gold(example):
             assert task.grade(example, reply).score == 0.0, reply[:40]
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("task", GENERATORS, ids=name_of)
@@ -208,10 +208,11 @@ def test_equations_of_traces_are_found_and_false_ones_told() -> None:
     assert arithmetic("3.5*2") == "7" and arithmetic("-(1+2)/2") == "-3/2"
 
 
-@pytest.mark.parametrize("task", GENERATORS, ids=name_of)
+# Countdown has many answers: test_countdown.py.
+@pytest.mark.parametrize(
+    "task", [g for g in GENERATORS if not isinstance(g, Countdown)], ids=name_of
+)
 def test_an_oracle_finds_the_same_answer(task: Generator) -> None:
-    if task.name == "countdown":
-        pytest.skip("has many answers; see test_countdown.py")
     for example in every(task):
         if example.language == "en":
             oracle = (ORACLES | SCIENCE_ORACLES)[task.name]
@@ -250,3 +251,14 @@ def test_no_answer_is_right_half_of_the_time(task: Generator) -> None:
 def test_no_grader_raises(text: str) -> None:
     for task in GENERATORS:
         assert task.grade(made(task, "easy", "en")[0], text).score in (0.0, 1.0)
+
+
+JUDGED = [g for g in GENERATORS if not isinstance(g, Caesar | Inserting | Replacing | Reversing)]
+
+
+@pytest.mark.parametrize("task", JUDGED, ids=name_of)
+def test_a_gold_answer_that_cannot_be_read_gives_no_score(task: Generator) -> None:
+    for answer in ("", "?", "{}", "[1]", '{"numbers": 3, "target": "x"}', "[" * 9999):
+        example = replace(made(task, "easy", "en")[0], answer=answer)
+        verdict = task.grade(example, "7")
+        assert verdict.score is None and verdict.reason

@@ -56,7 +56,7 @@ def test_salts_are_neutral() -> None:
     assert salt("Fe", "Cl", 3) == "FeCl3"
 
 
-def test_every_law_is_known_to_the_oracle_by_another_name_for_its_unit() -> None:
+def test_the_oracle_knows_every_law_and_its_unit() -> None:
     assert {law.name: law.unit for law in ALL_LAWS} == {n: unit for n, (_, unit) in LAWS.items()}
 
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from random import Random
 from typing import ClassVar, final
 
-from naga.tasks.answers import plain, verdict
+from naga.tasks.answers import plain, unjudged, verdict
 from naga.tasks.example import (
     Example,
     Generator,
@@ -66,22 +66,41 @@ class Countdown(Generator):
 
     def grade(self, example: Example, reply: str) -> Verdict:
         """An expression of the numbers with the target's value; `= target` may stand behind it."""
-        asked = json.loads(example.answer)
+        asked = _asked(example.answer)
+        if asked is None:
+            return unjudged("the gold answer is not JSON with numbers and a target")
+        numbers, target = asked
         text = plain(reply)
         if text is None:
             return verdict(False, reason="not one short line")
-        expression = text.removesuffix(str(asked["target"])).rstrip()
+        expression = text.removesuffix(str(target)).rstrip()
         expression = expression[:-1] if expression.endswith("=") else text
         term = read_term(expression.strip())
         if term is None:
             return verdict(False, reason="not an expression of numbers and + - * /")
-        left = [Fraction(number) for number in asked["numbers"]]
+        left = [Fraction(number) for number in numbers]
         for number in leaves(term):
             if number not in left:
                 return verdict(False, reason=f"{number} is not there, or not so often")
             left.remove(number)
-        right = value_of(term) == asked["target"]
+        right = value_of(term) == target
         return verdict(right, "expression", reason="" if right else "another value")
+
+
+def _asked(answer: str) -> tuple[list[int], int] | None:
+    """The numbers and the target, as JSON; None: it is something else."""
+    try:
+        asked = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(asked, dict):
+        return None
+    numbers, target = asked.get("numbers"), asked.get("target")
+    if not isinstance(numbers, list) or not isinstance(target, int):
+        return None
+    if not all(isinstance(number, int) for number in numbers):
+        return None
+    return numbers, target
 
 
 def _problem(random: Random, level: Level) -> tuple[list[int], int, list[str], str]:

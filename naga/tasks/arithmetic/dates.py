@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import ClassVar, final
 
-from naga.tasks.answers import grade_number, plain, verdict
+from naga.tasks.answers import grade_number, plain, unjudged, verdict
 from naga.tasks.example import (
     Example,
     Generator,
@@ -153,9 +153,11 @@ class Dates(Generator):
         if example.answer.isdigit():
             return grade_number(reply.replace("年", "").replace("天", ""), example.answer)
         text = (plain(reply) or "").lower()
-        read = _read_date if example.answer[0].isdigit() else DAY_NAMES.get
+        read = _read_date if example.answer[:1].isdigit() else DAY_NAMES.get
         given, gold = read(text), read(example.answer.lower())
-        right = given is not None and given == gold
+        if gold is None:
+            return unjudged("the gold answer is not a day")
+        right = given == gold
         return verdict(right, "date", reason="" if right else "another day, or none")
 
 

@@ -7,7 +7,7 @@ greater, what is left is prime itself.
 from random import Random
 from typing import ClassVar, final
 
-from naga.tasks.answers import plain, read_number, verdict
+from naga.tasks.answers import plain, read_number, unjudged, verdict
 from naga.tasks.example import (
     Example,
     Generator,
@@ -60,7 +60,10 @@ class Factors(Generator):
     def grade(self, example: Example, reply: str) -> Verdict:
         """The same primes in any order; powers may be written with ^."""
         given = _factors((plain(reply) or "").replace(" ", ""))
-        right = given == _factors(example.answer)
+        gold = _factors(example.answer)
+        if gold is None:
+            return unjudged("the gold answer is not a product of numbers")
+        right = given == gold
         return verdict(right, "factors", reason="" if right else "not these prime factors")
 
 

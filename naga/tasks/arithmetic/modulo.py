@@ -4,6 +4,7 @@ Easy: two digits by one. Medium: up to five digits, by long division. Hard: a pr
 where each factor is reduced before the next is multiplied.
 """
 
+from math import prod
 from random import Random
 from typing import ClassVar, final
 
@@ -68,13 +69,13 @@ class Modulo(Generator):
 
 def _product(random: Random) -> tuple[str, int, list[str], int]:
     """Text, modulus, trace and remainder of a product of some numbers, or of a power of one."""
-    modulus = random.randint(5, 23)
-    if random.random() < 0.5:
-        base, exponent = random.randint(2, 30), random.randint(3, 9)
-        factors, text = [base] * exponent, f"{base}^{exponent}"
-        lines = _reduction(base, modulus)
+    factors, modulus = _factors(random)
+    while prod(factors) % modulus == 0 and random.random() < 0.8:
+        factors, modulus = _factors(random)
+    base = factors[0]
+    if len(set(factors)) == 1:
+        text, lines = f"{base}^{len(factors)}", _reduction(base, modulus)
     else:
-        factors = [random.randint(11, 99) for _ in range(random.randint(2, 4))]
         text = "*".join(map(str, factors))
         lines = [line for factor in factors for line in _reduction(factor, modulus)]
     rest = factors[0] % modulus
@@ -84,6 +85,14 @@ def _product(random: Random) -> tuple[str, int, list[str], int]:
         lines += _reduction(product, modulus)
         rest = product % modulus
     return text, modulus, [*lines, str(rest)], rest
+
+
+def _factors(random: Random) -> tuple[list[int], int]:
+    """Two to four different ones, or three to nine times the same; and a modulus."""
+    modulus = random.randint(5, 23)
+    if random.random() < 0.5:
+        return [random.randint(2, 30)] * random.randint(3, 9), modulus
+    return random.sample(range(11, 100), random.randint(2, 4)), modulus
 
 
 def _reduction(number: int, modulus: int) -> list[str]:

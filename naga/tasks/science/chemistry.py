@@ -15,9 +15,22 @@ from math import gcd, lcm
 MASSES: dict[str, Fraction] = {
     symbol: Fraction(str(mass))
     for symbol, mass in {
-        **{"H": 1, "Li": 7, "C": 12, "N": 14, "O": 16, "F": 19, "Na": 23, "Mg": 24, "Al": 27},
+        **{
+            "H": 1,
+            "Li": 7,
+            "Be": 9,
+            "B": 11,
+            "C": 12,
+            "N": 14,
+            "O": 16,
+            "F": 19,
+            "Na": 23,
+            "Mg": 24,
+            "Al": 27,
+        },
         **{"Si": 28, "P": 31, "S": 32, "Cl": "35.5", "K": 39, "Ca": 40, "Mn": 55, "Fe": 56},
-        **{"Cu": 64, "Zn": 65, "Br": 80, "Ag": 108, "I": 127, "Ba": 137},
+        **{"Cu": 64, "Zn": 65, "Br": 80, "Rb": "85.5", "Sr": 88, "Ag": 108, "I": 127, "Cs": 133},
+        **{"Ba": 137, "Ni": 59, "Cr": 52, "Sn": 119, "Pb": 207},
     }.items()
 }
 METALS: dict[str, int] = {

@@ -19,21 +19,47 @@ INSOLUBLE = (
 )
 OXIDES = (("Fe2O3", "Fe"), ("CuO", "Cu"), ("ZnO", "Zn"), ("Fe3O4", "Fe"), ("Ag2O", "Ag"))
 
+SINGLE = (
+    *(
+        ("N2 H2", "NH3"),
+        ("H2 O2", "H2O"),
+        ("P O2", "P2O5"),
+        ("Fe O2", "Fe3O4"),
+        ("Fe Cl2", "FeCl3"),
+    ),
+    *(("SO2 O2", "SO3"), ("NO O2", "NO2"), ("CO O2", "CO2"), ("C O2", "CO"), ("S O2", "SO3")),
+    *(("P Cl2", "PCl3"), ("P Cl2", "PCl5"), ("P Br2", "PBr3"), ("B F2", "BF3"), ("B O2", "B2O3")),
+    *(("Si Cl2", "SiCl4"), ("C F2", "CF4"), ("S F2", "SF6"), ("N2 F2", "NF3"), ("Cr O2", "Cr2O3")),
+    *(("Cr Cl2", "CrCl3"), ("Sn Cl2", "SnCl4"), ("Fe Br2", "FeBr3"), ("Pb O2", "PbO")),
+    *(("Fe O2", "Fe2O3"), ("Cu O2", "Cu2O"), ("Cu O2", "CuO"), ("Ag S", "Ag2S"), ("Cr S", "Cr2S3")),
+    *(("Na2O H2O", "NaOH"), ("K2O H2O", "KOH"), ("Li2O H2O", "LiOH"), ("P2O5 H2O", "H3PO4")),
+    *(("H2O2", "H2O O2"), ("KClO3", "KCl O2"), ("KNO3", "KNO2 O2"), ("Ag2O", "Ag O2")),
+    *(("Al(OH)3", "Al2O3 H2O"), ("Fe(OH)3", "Fe2O3 H2O"), ("LiOH", "Li2O H2O"), ("NH3", "N2 H2")),
+    *(("NaHCO3", "Na2CO3 H2O CO2"), ("KHCO3", "K2CO3 H2O CO2"), ("N2O5", "NO2 O2")),
+    *(("Pb(NO3)2", "PbO NO2 O2"), ("Cu(NO3)2", "CuO NO2 O2"), ("AgNO3", "Ag NO2 O2")),
+    *(("CH4", "C H2"), ("C2H6", "C H2"), ("C3H8", "C H2"), ("SO3", "SO2 O2")),
+)
+
 
 def _made(left: str, right: str) -> Reaction:
     return Reaction(left=tuple(left.split()), right=tuple(right.split()))
 
 
 def _from_elements() -> list[Reaction]:
-    metals = ("Li", "Na", "K", "Mg", "Ca", "Ba", "Zn", "Al")
-    made = [_made(f"{m} {x}2", salt(m, x)) for m in metals for x in ("F", "Cl", "Br", "I")]
-    made += [_made(f"{m} O2", salt(m, "O")) for m in ("Li", "Mg", "Ca", "Zn", "Al", "Cu")]
-    made += [_made(f"{m} S", salt(m, "S")) for m in ("Na", "K", "Mg", "Zn", "Fe", "Al", "Ag")]
-    made += [_made(left, right) for left, right in (("N2 H2", "NH3"), ("H2 O2", "H2O"))]
+    alkali, earths = ("Li", "Na", "K", "Rb", "Cs"), ("Be", "Mg", "Ca", "Sr", "Ba")
+    charges = dict.fromkeys(alkali, 1) | dict.fromkeys((*earths, "Zn", "Ni"), 2) | {"Al": 3}
+    made = [
+        _made(f"{metal} {x}2", salt(metal, x, charge))
+        for metal, charge in charges.items()
+        for x in ("F", "Cl", "Br", "I")
+    ]
+    made += [_made(f"{m} O2", salt(m, "O", charges[m])) for m in ("Li", *earths, "Zn", "Al", "Ni")]
+    made += [_made(f"{m} S", salt(m, "S", charges[m])) for m in (*alkali, "Al")]
+    made += [_made("Li N2", "Li3N"), _made("Al N2", "AlN")]
+    made += [_made(f"{m} N2", f"{m}3N2") for m in earths]
+    made += [_made(f"{m} H2O", f"{salt(m, 'OH', charges[m])} H2") for m in (*alkali, *earths[2:])]
     made += [_made(f"H2 {x}2", f"H{x}") for x in ("F", "Cl", "Br", "I")]
-    made += [_made("P O2", "P2O5"), _made("Fe O2", "Fe3O4"), _made("Fe Cl2", "FeCl3")]
-    made += [_made("SO2 O2", "SO3"), _made("NO O2", "NO2"), _made("CO O2", "CO2")]
-    return made
+    return made + [_made(left, right) for left, right in SINGLE]
 
 
 def _displacements() -> list[Reaction]:

@@ -16,7 +16,7 @@ from naga.tasks.example import (
     conversation,
     pick,
 )
-from naga.tasks.text.strings import VOWELS, draw_repetitive, draw_string
+from naga.tasks.text.strings import LETTERS, VOWELS, draw_repetitive, draw_string
 
 LETTER_EN = (
     'How many times does the letter "{letter}" occur in "{text}"?',
@@ -50,7 +50,7 @@ class Letters(Generator):
     def generate(self, random: Random, level: Level, language: Language) -> Example:
         vowels = random.random() < 0.3
         text = draw_string(random, level) if vowels else draw_repetitive(random, level)
-        letter = random.choice(text) if random.random() < 0.9 else "x"
+        letter = _letter(random, text)
         english = VOWEL_EN if vowels else LETTER_EN
         chinese = VOWEL_ZH if vowels else LETTER_ZH
         wanted = VOWELS if vowels else letter
@@ -70,6 +70,14 @@ class Letters(Generator):
 
     def grade(self, example: Example, reply: str) -> Verdict:
         return grade_number(reply, example.answer)
+
+
+def _letter(random: Random, text: str) -> str:
+    """One that occurs not at all, once, twice, ...: each number that there is as likely."""
+    by_count: dict[int, list[str]] = {}
+    for letter in LETTERS:
+        by_count.setdefault(text.count(letter), []).append(letter)
+    return random.choice(by_count[random.choice(list(by_count))])
 
 
 def letter_trace(text: str, wanted: str) -> str:
