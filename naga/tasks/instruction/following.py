@@ -43,6 +43,7 @@ WORDINGS: dict[Language, tuple[str, ...]] = {
 @final
 class InstructionFollowing(Generator):
     name: ClassVar[str] = "instruction_following"
+    straight: ClassVar[bool] = True
 
     def __init__(self, check: ChecksConstraint = check_constraint) -> None:
         """`check` judges one constraint, by IFEval's names."""
