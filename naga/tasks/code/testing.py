@@ -73,9 +73,14 @@ def extract_program(reply: str, language: str = "python") -> str | None:
     return None
 
 
-def write_tests(tests: Sequence[FunctionTest]) -> list[dict[str, Any]]:
+def write_tests(tests: Sequence[FunctionTest | ProgramTest]) -> list[dict[str, Any]]:
     """As JSON has them."""
-    return [{"call": t.call, "args": list(t.args), "expected": t.expected} for t in tests]
+    return [
+        {"call": test.call, "args": list(test.args), "expected": test.expected}
+        if isinstance(test, FunctionTest)
+        else {"stdin": test.stdin, "expected_stdout": test.expected_stdout}
+        for test in tests
+    ]
 
 
 def read_tests(rows: Sequence[Mapping[str, Any]]) -> list[FunctionTest | ProgramTest]:

@@ -52,8 +52,7 @@ class Draft:
         lines = [f"<<{self.topic.name}>>"] * self.title + [body]
         lines += [f"{self.postscript} {AFTERTHOUGHT[self.language]}"] if self.postscript else []
         text = self.change_case("\n".join(lines))
-        quotes = '""' if self.language == "en" else "“”"
-        return quotes[0] + text + quotes[1] if self.quoted else text
+        return f'"{text}"' if self.quoted else text
 
 
 def draw_nothing(random: Random, draft: Draft) -> Arguments:
@@ -89,8 +88,8 @@ def draw_forbidden(random: Random, draft: Draft) -> Arguments:
 
 
 def draw_length(random: Random, draft: Draft) -> Arguments:
-    words = random.randint(2, 8) * (5 if draft.language == "en" else 10)
-    return {"relation": random.choice(("at least", "less than")), "num_words": words}
+    relation = random.choice(("at least", "less than"))
+    return {"relation": relation, "num_words": 5 * random.randint(2, 8)}
 
 
 def keep_length(draft: Draft, arguments: Arguments) -> Draft:
@@ -98,6 +97,18 @@ def keep_length(draft: Draft, arguments: Arguments) -> Draft:
     if arguments["relation"] == "less than":
         return replace(draft, sentences=draft.sentences[:1])
     return longer(draft, MOST_SENTENCES if wanted > 20 else 4)
+
+
+def draw_han(random: Random, draft: Draft) -> Arguments:
+    least = 10 * random.randint(1, 6)
+    return {"least": least, "most": least + 10 * random.randint(2, 4)}
+
+
+def keep_han(draft: Draft, arguments: Arguments) -> Draft:
+    """The fewest sentences that are enough."""
+    while sum(map(len, draft.sentences)) > arguments["least"] and len(draft.sentences) > 1:
+        draft = replace(draft, sentences=draft.sentences[:-1])
+    return longer(draft, len(draft.sentences) + 1)
 
 
 def draw_sentences(random: Random, draft: Draft) -> Arguments:

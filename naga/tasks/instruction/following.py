@@ -43,6 +43,7 @@ WORDINGS: dict[Language, tuple[str, ...]] = {
 @final
 class InstructionFollowing(Generator):
     name: ClassVar[str] = "instruction_following"
+    straight: ClassVar[bool] = True
 
     def __init__(self, check: ChecksConstraint = check_constraint) -> None:
         """`check` judges one constraint, by IFEval's names."""
@@ -129,7 +130,9 @@ def draw_constraints(random: Random, count: int, language: Language) -> list[Con
     known = [c for c in CONSTRAINTS if (c.english if language == "en" else c.chinese)]
     groups = random.sample(sorted({c.group for c in known}), count)
     chosen = [random.choice([c for c in known if c.group == group]) for group in groups]
-    # What takes sentences away comes last.
+    # What takes sentences away comes last. Whether "P.S." ends a sentence is not asked.
+    if {"number_sentences", "postscript"} <= {c.identifier.partition(":")[2] for c in chosen}:
+        return draw_constraints(random, count, language)
     return sorted(chosen, key=lambda c: (c.group == "length", c.identifier))
 
 

@@ -179,14 +179,11 @@ def find_steps(claims: Sequence[Formula]) -> list[Step] | None:
         if possible and len(branch) == len(claims):
             return [*steps, supposed, *tried]
         if not possible:
-            known[person] = not knight
-            rest, _ = follow(claims, known)
+            settled = {**known, person: not knight}
+            rest, _ = follow(claims, settled)
             overturned = Step(speaker=None, person=person, knight=not knight)
-            if len(known) == len(claims):
+            if len(settled) == len(claims):
                 return [*steps, supposed, *tried, overturned, *rest]
-            del known[person]
-            for step in rest:
-                known.pop(step.person if step.person is not None else -1, None)
     return None
 
 

@@ -26,6 +26,7 @@ SIMILAR_SHARE = 0.3
 @final
 class KeyValues(Generator):
     name: ClassVar[str] = "key_values"
+    straight: ClassVar[bool] = True
 
     def __init__(self, length: int | None = None, depth: float | None = None) -> None:
         """`length`: characters of the list, about; `depth`: of the pair, from 0 to 1."""

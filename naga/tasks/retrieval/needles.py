@@ -44,6 +44,7 @@ TWO_SHARE: dict[Level, float] = {"easy": 0.0, "medium": 0.3, "hard": 0.5}
 @final
 class Needles(Generator):
     name: ClassVar[str] = "needles"
+    straight: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ import pytest
 from naga.tasks.code import FunctionTest, ProgramTest, ProgramWriting
 from naga.tasks.code.composed import compose
 from naga.tasks.code.specifications import SPECIFICATIONS
-from naga.tasks.code.testing import extract_program, read_tests
+from naga.tasks.code.testing import extract_program, read_tests, write_tests
 from naga.tasks.code.writing import HIDDEN, NAMES
 from naga.tasks.example import LANGUAGES, LEVELS, Language, Level
 
@@ -169,8 +169,12 @@ def test_programs_are_taken_out_of_replies() -> None:
 
 
 def test_tests_of_neither_kind_are_refused() -> None:
-    rows = [{"stdin": "1", "expected_stdout": "2"}]
-    assert read_tests(rows) == [ProgramTest(stdin="1", expected_stdout="2")]
+    rows = [
+        {"stdin": "1", "expected_stdout": "2"},
+        {"call": "f", "args": [1, "x"], "expected": [True]},
+    ]
+    assert read_tests(rows)[0] == ProgramTest(stdin="1", expected_stdout="2")
+    assert write_tests(read_tests(rows)) == rows
     with pytest.raises(ValueError, match="not a test"):
         read_tests([{"call": "f"}])
 

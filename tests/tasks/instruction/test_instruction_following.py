@@ -27,16 +27,15 @@ def broken(identifier: str, kwargs: dict[str, Any], gold: str, language: Languag
     match kind:
         case "no_comma":
             return gold + ","
+        case "forbidden_characters":
+            return gold + kwargs["characters"][-1]
+        case "han_between":
+            return gold + "字" * kwargs["most"]
         case "number_sentences":
             marks = str.maketrans("", "", ".!?。！？")
             return gold.translate(marks) if kwargs["relation"] == "at least" else gold + more * 9
         case "number_words":
-            first = {"en": 9, "zh": 14}[language]
-            return (
-                (gold.strip('"“”<>') + " ")[:first]
-                if kwargs["relation"] == "at least"
-                else gold + gold + more * 50
-            )
+            return gold.strip('"<>')[:9] if kwargs["relation"] == "at least" else gold + more * 50
         case "number_bullet_lists":
             return gold + "\n* more"
         case "existence":
