@@ -7,10 +7,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from sandbox.conftest import SMALL
 
 from naga.sandbox import Limits, Program, Sandbox
-
-from sandbox.conftest import SMALL
 
 CALLS = """
 import ctypes, os

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sandbox.conftest import SMALL, opened
 
 import naga
 from naga.config.base import ConfigError
-from naga.sandbox import TIERS, CallTest, Program, Sandbox, Tier, as_json
+from naga.sandbox import TIERS, CallTest, Program, Sandbox, Tier, as_json, seccomp
 from naga.sandbox import probe as probing
-from naga.sandbox import seccomp
 from naga.sandbox.guest import confine
-from sandbox.conftest import SMALL, opened
 
 NOBODY = 65534
 
@@ -103,7 +102,8 @@ def test_no_isolation_only_by_name() -> None:
     with Sandbox(tier="unsafe", allow_unsafe=True, limits=SMALL, workers=1) as sandbox:
         result = sandbox.run(Program(source="import os; print(os.environ.get('HOME'))"))
         assert (result.tier, result.status) == ("unsafe", "ok"), result
-        loop = sandbox.run(Program(source="while True: pass"), limits=SMALL)
+        brief = SMALL.model_copy(update={"wall_s": 0.2})
+        loop = sandbox.run(Program(source="while True: pass"), limits=brief)
         assert loop.status == "timeout"
 
 
