@@ -35,7 +35,7 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 SETTINGS = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
 # What a program must find either readable or missing: node ends where it is refused.
-REFUSED_BADLY = ("/etc/ssl/openssl.cnf",)
+READ_OR_MISSING = ("/etc/ssl/openssl.cnf",)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 # Reads modules as text from its input and runs the keeper; nothing of naga need be readable inside.
@@ -190,7 +190,7 @@ def grants(python: Python, place: Place) -> Mapping[str, list[str]]:
         "read": [
             *SYSTEM,
             *SETTINGS,
-            *REFUSED_BADLY,
+            *READ_OR_MISSING,
             python.prefix,
             *DEVICES[1:],
             str(place.folder),

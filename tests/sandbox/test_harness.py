@@ -96,7 +96,7 @@ CHEATS = {
     "def add(a, b): return add(a, b)",
     "a segfault": "import ctypes\ndef add(a, b): ctypes.string_at(0)",
     "closed pipes": "import os\nos.closerange(3, 100)\ndef add(a, b): return a + b + 1",
-    "closed pipes in the call": "import os\ndef add(a, b):\n    os.closerange(0, 100)\n    return 0",
+    "closed pipes in the call": "import os\ndef add(a, b):\n    os.closerange(0, 100)",
     "fork and return twice": "import os\ndef add(a, b):\n    return os.fork() + 1000",
     "change the arguments": "def add(*a):\n    for x in a: x = 3\n    return a",
 }

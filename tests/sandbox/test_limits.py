@@ -214,7 +214,7 @@ def test_a_sparse_file_is_small(bubble: Sandbox) -> None:
 
 
 def test_files_without_bytes_end(bubble: Sandbox) -> None:
-    """Names take memory too: the kernel gives this file system so many and no more, or memory ends."""
+    """Names take memory too: the file system gives so many and no more, or memory ends."""
     source = """
 import os
 try:
