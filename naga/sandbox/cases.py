@@ -13,7 +13,7 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from naga.config.base import Config, ConfigError
 from naga.sandbox.guest import pipes, values
@@ -27,7 +27,7 @@ class CallTest(Config):
     call: str
     """A function of the program."""
     args: tuple[JsonValue, ...] = ()
-    kwargs: dict[str, JsonValue] = {}
+    kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     expected: JsonValue
     tolerance: float | None = None
     """Numbers may differ so much, absolutely or relatively, and be int or float."""
@@ -57,12 +57,16 @@ KINDS: dict[str, type[CallTest] | type[ProgramTest] | type[CheckTest]] = {
 def parse_tests(text: str) -> tuple[Test, ...]:
     """A JSON list of tests, of any kinds; ConfigError names the one that is none."""
     try:
-        rows = json.loads(text)
+        rows = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"tests: no JSON: {error}") from None
     if type(rows) is not list:
         raise ConfigError("tests: a JSON list is needed")
     return tuple(_parsed(row, number) for number, row in enumerate(rows))
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not in JSON")
 
 
 def _parsed(row: Any, number: int) -> Test:

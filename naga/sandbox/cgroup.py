@@ -2,8 +2,8 @@
 
 Both versions of the kernel's interface, under one's own group: version 1 with a hierarchy for each
 of memory and pids, version 2 with one for all, where the group above one's own must have been
-delegated (a group that holds processes gives its children no controllers). Assumes nothing about
-systemd. Does not change groups that it has not made. A group is removed when its processes are gone.
+delegated (a group that holds processes gives its children no controllers). A group is removed when
+its processes are gone. Assumes nothing about systemd. Does not change groups that it has not made.
 """
 
 import os
@@ -69,7 +69,8 @@ class FirstVersion(Group):
         return self.memory / "cgroup.procs", self.pids / "cgroup.procs"
 
     def limit_memory(self, memory_bytes: int) -> None:
-        plain, swap = self.memory / "memory.limit_in_bytes", self.memory / "memory.memsw.limit_in_bytes"
+        plain = self.memory / "memory.limit_in_bytes"
+        swap = self.memory / "memory.memsw.limit_in_bytes"
         # With swap it is never to be less than without: lower the one first, or raise it last.
         written = [file for file in (plain, swap) if file.exists()]
         if int(plain.read_text()) < memory_bytes:

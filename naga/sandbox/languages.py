@@ -1,8 +1,8 @@
 """The table of languages: the file a source becomes, how it is compiled, how it is run.
 
 Python has no command: it runs in a process forked from the one that waits in the sandbox. To add a
-language, add a row; it is offered where its tools are under the folders that the sandbox shows. Does
-not run anything.
+language, add a row; it is offered where its tools are, under the folders that the sandbox shows.
+Does not run anything.
 """
 
 from dataclasses import dataclass

@@ -25,8 +25,8 @@ SHELL = Path("/bin/sh")
 GUEST = Path(__file__).parent / "guest"
 MODULES = ("values", "pipes", "confine", "checker", "program", "descendants", "start", "watch")
 
-# Between those of systemd's own services and nobody; no account of a system is there.
-FIRST_USER, NUM_USERS = 61184, 4096
+# Numbers that no distribution and no part of systemd gives away, and that containers have too.
+FIRST_USER, NUM_USERS = 60706, 478
 PREFIX = "naga-sandbox-"
 SCRATCH_BYTES = 16 << 20
 HASH_SEED = {"PYTHONHASHSEED": "0"}
@@ -34,6 +34,8 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 SETTINGS = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
+# What a program must find either readable or missing: node ends where it is refused.
+READ_OR_MISSING = ("/etc/ssl/openssl.cnf",)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 # Reads modules as text from its input and runs the keeper; nothing of naga need be readable inside.
@@ -75,7 +77,7 @@ class Python:
     prefix: str
     version: str = ""
     code: str = ""
-    """The guest's modules as this Python compiled them, so that a sandbox need not; never read here."""
+    """The guest's modules as this Python compiled them; never read on the host."""
 
     def __str__(self) -> str:
         return f"{self.executable} ({self.version})"
@@ -160,9 +162,10 @@ def _bubble(python: Python) -> list[str]:
     scratch = ["--symlink", "/proc/self/fd", "/dev/fd", *size, "/dev/shm", *size, "/tmp"]
     # Whatever is not a mount of its own lies on the root, which has no limit of its own.
     closed = ["--remount-ro", "/", "--chdir", "/tmp"]
-    apart = ["--unshare-all", "--unshare-user", "--die-with-parent", "--as-pid-1", "--new-session"]
+    apart = ["--unshare-all", "--unshare-user", "--die-with-parent", "--as-pid-1"]
+    rights = ["--new-session", "--cap-drop", "ALL", "--clearenv"]
     seed = [word for pair in HASH_SEED.items() for word in ("--setenv", *pair)]
-    return [*apart, "--cap-drop", "ALL", "--clearenv", *seed, *shown, "--proc", "/proc", *scratch] + closed
+    return [*apart, *rights, *seed, *shown, "--proc", "/proc", *scratch, *closed]
 
 
 def boot_message(tier: Tier, python: Python, place: Place, filters: bytes | None) -> dict[str, Any]:
@@ -184,6 +187,13 @@ def boot_message(tier: Tier, python: Python, place: Place, filters: bytes | None
 
 def grants(python: Python, place: Place) -> Mapping[str, list[str]]:
     return {
-        "read": [*SYSTEM, *SETTINGS, python.prefix, *DEVICES[1:], str(place.folder)],
+        "read": [
+            *SYSTEM,
+            *SETTINGS,
+            *READ_OR_MISSING,
+            python.prefix,
+            *DEVICES[1:],
+            str(place.folder),
+        ],
         "null": ["/dev/null"],
     }

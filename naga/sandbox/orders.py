@@ -1,4 +1,4 @@
-"""What a keeper is told to start: a script, a program to be called, a command; under which limits."""
+"""What a keeper is told to start, and under which limits: script, program to call, command."""
 
 import base64
 import os
@@ -8,7 +8,7 @@ from typing import Any
 from naga.sandbox.languages import Language
 from naga.sandbox.types import Form, Limits
 
-# A core is neither written nor handed to a program that the kernel names: of 1 byte, it is too small.
+# Of 1 byte a core is too small to be written, and not handed to a program of the machine's either.
 NO_CORE = 1
 OWN_PROCESSES = 3
 """The keeper, the program, a checker."""

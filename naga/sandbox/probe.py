@@ -45,7 +45,7 @@ def choose(wanted: Tier | None, limits: Limits, *, allow_unsafe: bool = False) -
 
 @cache
 def probe(tier: Tier) -> tuple[Python, Parent | None]:
-    """A Python that runs in a sandbox of this tier, and where its groups go; ConfigError if none."""
+    """A Python that runs in such a sandbox, and where its groups go; ConfigError if none."""
     needed = {"cgroup": (BWRAP, SETPRIV), "namespace": (BWRAP, SETPRIV), "landlock": (SETPRIV,)}
     for tool in needed.get(tier, ()):
         if not tool.exists():

@@ -86,7 +86,8 @@ class Sandbox:
         name, row = language_of(language)
         for number, test in enumerate(tests):
             if name != "python" and isinstance(test, CallTest | CheckTest):
-                raise ConfigError(f"tests[{number}]: {name} has program tests (expected_stdout) only")
+                reason = f"{name} has program tests (expected_stdout) only"
+                raise ConfigError(f"tests[{number}]: {reason}")
         with self._turns, self._session(row, source, limits) as session:
             results = _all(session, tests, (limits or self._limits).total_s)
         return self._report(results, len(tests))
@@ -99,11 +100,12 @@ class Sandbox:
         troubled = [outcome for outcome in outcomes if outcome.status != "ok"]
         missing = [outcome for outcome in outcomes if outcome.status == "sandbox"]
         failed = [pair for pair in results if not pair[0].passed]
-        shown, ended = (failed or results or [(None, Ended(status="ok"))])[0 if failed else -1]
-        first = (missing or troubled or [None])[0]
+        first = next(iter(missing or troubled), Outcome(passed=True, status="ok"))
+        nothing = (first, Ended(status="ok"))
+        shown, ended = failed[0] if failed else results[-1] if results else nothing
         return TestReport(
             tier=self.tier,
-            status=first.status if first else "ok",
+            status=first.status,
             passed=None if missing else sum(outcome.passed for outcome in outcomes),
             total=total,
             outcomes=outcomes,
@@ -112,7 +114,7 @@ class Sandbox:
             exit=ended.exit,
             wall_s=sum(each.wall_s for _, each in results),
             max_rss=max((each.max_rss for _, each in results), default=0),
-            reason=(first or shown).reason if first or shown else "",
+            reason=first.reason or shown.reason,
             python=self.python,
         )
 

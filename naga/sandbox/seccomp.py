@@ -1,9 +1,9 @@
 """Which system calls a program may make, as a BPF program for the kernel.
 
 A list of what is allowed; the rest does not exist (ENOSYS), so calls that later kernels add are out
-too. Other instruction sets of the processor (x32, 32 bit) end the process. Without sockets (but for
-a connected pair), namespaces, ptrace, io_uring, userfaultfd, keys, memfd, System V and POSIX queues.
-Assumes libseccomp on the machine. Does not install anything: the guest does.
+too. Other instruction sets of the processor (x32, 32 bit) end the process. Without sockets but for
+a connected pair, namespaces, ptrace, io_uring, userfaultfd, keys, memfd, queues, and the shared
+memory of System V. Assumes libseccomp on the machine. Installs nothing: the guest does.
 """
 
 import errno
@@ -46,9 +46,7 @@ pselect6 select signalfd signalfd4 splice sysinfo tee time timerfd_create timerf
 timerfd_settime
 """
 PAIRS = "getpeername getsockname getsockopt recvfrom recvmmsg recvmsg sendmmsg sendmsg shutdown"
-SIGNALS = """
-kill pidfd_send_signal rt_sigqueueinfo rt_tgsigqueueinfo tgkill tkill
-""".split()
+SIGNALS = ("kill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "tgkill", "tkill")
 ALLOWED = " ".join((FILES, MEMORY, PROCESSES, WAITING, PAIRS)).split()
 
 NAMESPACES = 0x7E020000

@@ -1,9 +1,9 @@
 """One program in one sandbox: compiled once, run or asked as often as it has tests.
 
-Says whose fault a broken sandbox is. Before a program runs it is ours (`Unavailable`: missing). Once
-it runs, the sandbox is replaced and the program tried again; if that breaks too, it is the program
-that breaks sandboxes, and that is an error of its own. A run's status never rests on its exit code
-alone: the kernel's count of processes that it ended for want of memory is read each time.
+Says whose fault a broken sandbox is. Before a program runs it is ours (`Unavailable`: missing).
+Once it runs, the sandbox is replaced and the program tried again; if that breaks too, it is the
+program that breaks sandboxes, and that is an error of its own. A run's status never rests on its
+exit code alone: the kernel's count of processes ended for want of memory is read each time.
 """
 
 import base64

@@ -106,7 +106,7 @@ class TestReport:
 
 
 def as_json(result: RunResult | TestReport) -> Mapping[str, object]:
-    """What `naga reward run-code --json` prints; without tests nothing is passed and nothing asked."""
+    """What `naga reward run-code --json` prints; without tests none is passed, of 0."""
     passed, total = (result.passed, result.total) if isinstance(result, TestReport) else (None, 0)
     return {
         "tier": result.tier,

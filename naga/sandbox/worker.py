@@ -20,7 +20,7 @@ from typing import Any
 
 from naga.sandbox.cgroup import Group, Parent
 from naga.sandbox.guest import pipes
-from naga.sandbox.launch import HASH_SEED, Place, Python, boot_message, command_line, new_place
+from naga.sandbox.launch import HASH_SEED, Python, boot_message, command_line, new_place
 from naga.sandbox.types import Tier
 
 START_S = 30.0
@@ -186,12 +186,12 @@ class Worker:
             # Its keeper ends what it has started, and itself, once nobody speaks to it.
             with suppress(subprocess.TimeoutExpired):
                 process.wait(LEAVE_S)
-        with suppress(ProcessLookupError):
-            process.kill()
+        tidy = not bubble and process.poll() == 0
+        process.kill()
         process.wait()
         process.stdout.close()
         process.stderr.close()
-        if not bubble and self._place.user is not None:
+        if not bubble and not tidy and self._place.user is not None:
             _end_all_of(self._place.user)
 
 

@@ -1,4 +1,4 @@
-"""A sandbox of each tier that this machine has, with limits small enough for attacks to be quick."""
+"""A sandbox of each tier there is, with limits small enough for attacks to be quick."""
 
 from collections.abc import Iterator
 

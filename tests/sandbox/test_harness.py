@@ -1,12 +1,12 @@
-"""Attacks on the grading: a program that is wrong must not pass, whatever it does in its process."""
+"""Attacks on the grading: a wrong program does not pass, whatever it does in its process."""
 
 import json
 
 import pytest
+from sandbox.conftest import SMALL
 
 from naga.sandbox import CallTest, CheckTest, ProgramTest, Sandbox, Test
 from naga.sandbox.guest import pipes
-from sandbox.conftest import SMALL
 
 ADD: list[Test] = [
     CallTest(call="add", args=(1, 2), expected=3),
@@ -96,7 +96,7 @@ CHEATS = {
     "def add(a, b): return add(a, b)",
     "a segfault": "import ctypes\ndef add(a, b): ctypes.string_at(0)",
     "closed pipes": "import os\nos.closerange(3, 100)\ndef add(a, b): return a + b + 1",
-    "closed pipes in the call": "import os\ndef add(a, b):\n    os.closerange(0, 100)\n    return 0",
+    "closed pipes in the call": "import os\ndef add(a, b):\n    os.closerange(0, 100)",
     "fork and return twice": "import os\ndef add(a, b):\n    return os.fork() + 1000",
     "change the arguments": "def add(*a):\n    for x in a: x = 3\n    return a",
 }
@@ -199,7 +199,9 @@ def test_the_text_of_a_check_is_nowhere_near_the_program(sandbox: Sandbox, searc
 def test_the_searches_do_find_what_shares_their_process(strongest: Sandbox, search: str) -> None:
     """Else the two tests above would prove nothing."""
     check = "SECRET = 'expected4242'\nfound = add(1, 2)\nassert SECRET not in found != 'yes'"
-    report = strongest.run_tests(SEARCHES[search], "python", [CheckTest(check=check, form="shared")])
+    report = strongest.run_tests(
+        SEARCHES[search], "python", [CheckTest(check=check, form="shared")]
+    )
     assert report.outcomes[0].reason == "AssertionError", report
 
 

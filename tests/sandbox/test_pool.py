@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sandbox.conftest import SMALL, opened
 
 from naga.config.base import ConfigError
 from naga.sandbox import TIERS, CallTest, Limits, Program, Sandbox, Tier
@@ -17,7 +18,6 @@ from naga.sandbox.cgroup import find_parent
 from naga.sandbox.pool import Pool
 from naga.sandbox.probe import choose
 from naga.sandbox.worker import Broken
-from sandbox.conftest import SMALL, opened
 
 ADD = [CallTest(call="add", args=(1, 2), expected=3)]
 
@@ -64,8 +64,8 @@ def test_nothing_is_left(tier: Tier) -> None:
     """No process, no control group, no folder: after good programs, bad ones and none at all."""
     before = children(), groups(), folders()
     with opened(tier, workers=2) as sandbox:
-        assert children() > before[0]
         sandbox.run(Program(source="print(1)"))
+        assert children() > before[0]
         sandbox.run(Program(source="import os\nwhile True: os.fork()"), limits=Limits(wall_s=0.3))
         sandbox.run(Program(source="int main(){return 0;}", language="c"))
     deadline = time.monotonic() + 5
@@ -197,7 +197,9 @@ subprocess.run(['/usr/bin/sleep', '{int.from_bytes(mark.encode()[-4:], "big")}']
         assert not [child for child in below if _alive(child)], tier
         # What lies about then is found by the next one.
         Sandbox(tier=tier, limits=SMALL, workers=1).close()
-        left = [path for folder in _group_folders() for path in folder.glob(f"naga-{process.pid}-*")]
+        left = [
+            path for folder in _group_folders() for path in folder.glob(f"naga-{process.pid}-*")
+        ]
         assert not left and not list(Path("/tmp").glob(f"naga-sandbox-{process.pid}-*"))
 
 

@@ -1,1 +1,1 @@
-"""What runs inside the sandbox: sent there as source, so it imports nothing but the standard library."""
+"""What runs inside the sandbox: sent there as text, so it imports the standard library alone."""

@@ -1,4 +1,4 @@
-"""A Python program in a process of its own: run as a script, or loaded to have its functions called.
+"""A Python program in a process of its own: run as a script, or loaded for its functions.
 
 Runs inside the sandbox, confined already, in the process that is the program from then on: nothing
 here is secret, and whatever a program does to these functions it does to itself. Its answers are
@@ -43,7 +43,7 @@ def run_script(source: str) -> None:
 
 
 def serve(source: str) -> None:
-    """Load it, then answer calls until nobody asks any more; in between it is the program's turn."""
+    """Load it, then answer calls until nobody asks any more."""
     namespace = _executed(source, "solution")
     while True:
         try:
@@ -110,7 +110,7 @@ def _executed(source: str, name: str) -> dict[str, Any]:
 
 def _add_exit() -> None:
     """`exit` and `quit`, which Python makes in a module that the sandbox starts without."""
-    from _sitebuiltins import Quitter  # type: ignore[import-not-found]
+    from _sitebuiltins import Quitter
 
     for name in ("exit", "quit"):
         builtins.__dict__[name] = Quitter(name, "")

@@ -1,8 +1,8 @@
 """Forks the process that becomes a program, or the checker beside it, and confines it.
 
 The forked process has nothing of the keeper but its code: pipes of its own as 0, 1, 2 (3 and 4 to
-be called by), its own session, limits, filter, Landlock domain. It says one byte when it is confined
-or else why it is not, before any untrusted line runs. Does not wait for its end.
+be called by), its own session, limits, filter, Landlock domain. Before any untrusted line runs it
+says one byte, that it is confined, or else why it is not. Does not wait for its end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ READY = b"1"
 
 
 class Started:
-    """The keeper's side of a program: its process and the other ends of its pipes, -1 if given away."""
+    """The keeper's side of a program: its process, and its pipes' other ends, -1 if given away."""
 
     def __init__(self, process: int, failure: str, ends: tuple[int, ...], feed: bytes) -> None:
         self.process = process

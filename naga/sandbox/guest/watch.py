@@ -121,8 +121,7 @@ class Watch:
     def _too_much(self) -> bool:
         longest = self._order["output_bytes"]
         return (
-            max(len(self.stdout), len(self.stderr)) > longest
-            or len(self.answer) > LONGEST_ANSWER
+            max(len(self.stdout), len(self.stderr)) > longest or len(self.answer) > LONGEST_ANSWER
         )
 
     def _answered(self) -> bool:
