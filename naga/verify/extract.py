@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from naga.verify.normalise import MAX_INPUT, compact
+from naga.verify.numeric import equal, read_quantity
 from naga.verify.result import Mode
 
 MAX_REPLY = 400_000
@@ -77,10 +78,16 @@ def _none(reason: str) -> Extraction:
 
 
 def _single(answers: list[str], found_by: str, otherwise: str) -> Extraction:
-    """The last of `answers` if they all say the same."""
-    if len({compact(answer) for answer in answers}) > 1:
+    """The last of `answers` if they all say the same; 5 and 5 dollars do."""
+    if len({compact(answer) for answer in answers}) > 1 and not _one_number(answers):
         return _none(otherwise)
     return _found(answers[-1], found_by)
+
+
+def _one_number(answers: list[str]) -> bool:
+    quantities = [read_quantity(answer) for answer in answers]
+    first = quantities[0]
+    return all(first and other and equal(first, other) for other in quantities)
 
 
 def boxed(text: str) -> list[str]:

@@ -60,7 +60,8 @@ def match(
     """Judge a reply, or a bare answer, against `gold`.
 
     `problem` lets an answer be refused that only repeats it. `tolerance` is relative and replaces
-    numeric.py's rules. `pool` replaces the one that this process shares.
+    numeric.py's rules. `pool` replaces the one that this process shares. ConfigError if formulas
+    have to be compared and math-verify is not installed.
     """
     started = time.monotonic()
     kind = kind or kind_of(gold)
@@ -126,7 +127,7 @@ def _rule(
         given, wanted = normalise(answer), normalise(gold)
     if compact(given) == compact(wanted):
         return Ruling(1.0, "exact")
-    if kind == "number":
+    if kind == "number" or ("=" not in given and read_quantity(wanted)):
         return _number(given, wanted, mode, tolerance)
     return _expression(given, wanted, problem, pool)
 

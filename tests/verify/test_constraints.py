@@ -218,13 +218,9 @@ def test_words_are_runs_of_letters_or_chinese_characters() -> None:
     ]
 
 
-IFEVAL_FILE = Path(__file__).parents[3] / "shared" / "data" / "eval" / "ifeval" / "ifeval.jsonl"
-
-
-def test_every_published_row_can_be_graded() -> None:
-    if not IFEVAL_FILE.exists():
-        pytest.skip(f"no {IFEVAL_FILE.name} beside the project")
-    for line in IFEVAL_FILE.read_text(encoding="utf-8").splitlines():
+def test_every_published_row_can_be_graded(public: Path) -> None:
+    lines = (public / "ifeval" / "ifeval.jsonl").read_text(encoding="utf-8").splitlines()
+    for line in lines:
         row = json.loads(line)
         found = follow_all("A reply.", row["instruction_id_list"], row["kwargs"])
         assert len(found.instructions) == len(row["instruction_id_list"])

@@ -17,6 +17,7 @@ from naga.verify.extract import boxed, extract
         (r"Thus \boxed{\frac{1}{2}}.", r"\frac{1}{2}", "boxed"),
         (r"\boxed{1} and again \boxed{1}", "1", "boxed"),
         (r"Answer: 5, so \boxed{6}", "6", "boxed"),
+        ("The answer is 5. So the final answer is 5 dollars.", "5 dollars", "announced"),
         ("Some work.\nThe answer is 42.", "42", "announced"),
         ("Some work.\nAnswer: $x = 5$", "$x = 5$", "announced"),
         ("**Answer:** 3.5 metres", "3.5 metres", "announced"),

@@ -65,47 +65,11 @@ ARGUMENTS: dict[str, dict[str, st.SearchStrategy[object]]] = {
     "punctuation:no_comma": {},
 }
 PIECES = st.sampled_from(
-    [
-        "rent",
-        "Paris",
-        "the",
-        "answer",
-        "NASA",
-        "PARENT",
-        "it's",
-        " ",
-        " ",
-        " ",
-        "\n",
-        "\n\n",
-        ", ",
-        ". ",
-        "***",
-        "******",
-        "*",
-        "**bold**",
-        "*x*",
-        "[name]",
-        "[",
-        "]",
-        "<<A title>>",
-        "<< >>",
-        '"',
-        "'",
-        "P.S. bye",
-        "p.p.s x",
-        "Section 1",
-        "Day 2",
-        "\n* item",
-        "\n- item",
-        "My answer is no.",
-        '{"a": 1}',
-        "```json\n[1]\n```",
-        "THE ANSWER IS",
-        "3.5",
-        "租金",
-        "-",
-    ]
+    r"""rent|Paris|the|answer|NASA|PARENT|it's| | | |\n|\n\n|, |. |***|******|*|**bold**|*x*
+[name]|[|]|<<A title>>|<< >>|"|'|P.S. bye|p.p.s x|Section 1|Day 2|\n* item|\n- item|{"a": 1}
+My answer is no.|```json\n[1]\n```|THE ANSWER IS|3.5|租金|-""".replace("\n", "|")
+    .replace(r"\n", "\n")
+    .split("|")
 )
 REPLIES = st.lists(PIECES, max_size=14).map("".join)
 

@@ -33,6 +33,8 @@ from naga.verify import kind_of, match
         (r"-2 \le x \le 7", r"x \in [-2,7]", "symbolic"),
         (r"5\sqrt{2}\text{ cm}", r"5\sqrt{2}", "symbolic"),
         ("4", "x=4", "exact"),
+        ("4.0", "x=4", "numeric"),
+        ("x = 4.0", "x=4", "symbolic"),
         ("2i + 3", "3+2i", "symbolic"),
     ],
 )
