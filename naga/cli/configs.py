@@ -12,6 +12,7 @@ from naga.cli.options import Overrides
 from naga.config.base import Config, ConfigError
 from naga.config.load import apply_override, load_config, read_toml
 from naga.config.model import ModelConfig
+from naga.config.rl import RlConfig
 from naga.config.train import PretrainConfig, SftConfig
 
 
@@ -27,7 +28,13 @@ def kind_of(file: Path, overrides: list[str]) -> type[Config]:
     data = read_toml(file)
     for override in overrides:
         apply_override(data, override)
-    for key, kind in (("pattern", ModelConfig), ("init_from", SftConfig), ("data", PretrainConfig)):
+    kinds: tuple[tuple[str, type[Config]], ...] = (
+        ("pattern", ModelConfig),
+        ("rollout", RlConfig),
+        ("init_from", SftConfig),
+        ("data", PretrainConfig),
+    )
+    for key, kind in kinds:
         if key in data:
             return kind
     raise ConfigError(

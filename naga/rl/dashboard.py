@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Self
 
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -31,7 +32,7 @@ class Dashboard:
         self._console, self._total, self._first, self._every = console, total, done, log_every
         self._started = perf_counter()
         self._rewards: deque[float] = deque(maxlen=KEPT)
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live = Live(console=console, auto_refresh=False)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -53,9 +54,10 @@ class Dashboard:
             say(self._console, f"step {row.step}/{self._total}  {summary(row)}  ETA {eta}")
 
     def _page(self, row: RlMetrics, shown: Answers | None) -> RenderableType:
+        bar = ProgressBar(total=self._total, completed=row.step, width=40)
+        left = clock(self._remaining(row.step))
         parts: list[RenderableType] = [
-            ProgressBar(total=self._total, completed=row.step),
-            Text(f"step {row.step}/{self._total}  ETA {clock(self._remaining(row.step))}"),
+            Columns([Text(f"step {row.step}/{self._total}"), bar, Text(f"ETA {left}")]),
             Text(f"reward {sparkline(list(self._rewards))}"),
             _table(row),
         ]

@@ -70,6 +70,7 @@ class RlMetrics:
     tokens: int
     """Learned since the run began."""
     weights_version: int
+    """Of the engine of this process, which began at 0."""
     rollout_s: float
     reward_s: float
     train_s: float
