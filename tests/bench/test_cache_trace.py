@@ -205,9 +205,3 @@ def test_our_server_is_measured_restarted_and_told_on_a_page(
 
 def test_our_command_takes_more_of_serves_flags() -> None:
     assert our_contender(Path("m"), "--kv int8").place.endswith("--port '{port}' --kv int8")
-
-
-def test_an_unknown_trace_is_refused(naga_bench: Bench) -> None:
-    ran = naga_bench("cache-trace", "m", "--traces", "novel")
-    assert ran.code == 2
-    assert "use some of contract,agent,steps" in ran.err
