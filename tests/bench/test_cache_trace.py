@@ -211,12 +211,6 @@ def test_our_command_takes_more_of_serves_flags() -> None:
     assert our_contender(Path("m"), "--kv int8").place.endswith("--port '{port}' --kv int8")
 
 
-def test_an_unknown_trace_is_refused(naga_bench: Bench) -> None:
-    ran = naga_bench("cache-trace", "m", "--traces", "novel")
-    assert ran.code == 2
-    assert "use some of contract,agent,steps" in ran.err
-
-
 # Serves, and has a worker that holds a connection to the port it is given for as long as it lives.
 WORKED = """
 import subprocess, sys
