@@ -1,4 +1,7 @@
-"""Import ranks: a module imports lower ranks and its own folder, function-local imports too."""
+"""Import ranks: a module imports lower ranks and its own folder, function-local imports too.
+
+And the command line's library is the command line's alone.
+"""
 
 import ast
 from pathlib import Path
@@ -40,6 +43,7 @@ def place_of(module: str) -> str:
 
 
 def imported_modules(path: Path) -> set[str]:
+    """All of them, in dotted names."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -48,7 +52,11 @@ def imported_modules(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             found.add(f"{node.module}")
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in found if name == "naga" or name.startswith("naga.")}
+    return found
+
+
+def imported_from_naga(path: Path) -> set[str]:
+    return {name for name in imported_modules(path) if name.split(".")[0] == "naga"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -56,9 +64,9 @@ def test_module_imports_only_lower_ranks(path: Path) -> None:
     module = ".".join(["naga", *path.relative_to(PACKAGE).with_suffix("").parts])
     place = place_of(module.removesuffix(".__init__"))
     if module == "naga.__init__":
-        assert not imported_modules(path), "naga/__init__.py imports nothing of naga"
+        assert not imported_from_naga(path), "naga/__init__.py imports nothing of naga"
         return
-    for name in imported_modules(path):
+    for name in imported_from_naga(path):
         other = place_of(name)
         if other in ("naga", place) or (place == "config" and other == "base"):
             continue
@@ -68,3 +76,8 @@ def test_module_imports_only_lower_ranks(path: Path) -> None:
 def test_every_place_has_a_rank() -> None:
     places = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
     assert places - {"__init__"} <= set(RANK_OF)
+
+
+def test_only_the_command_line_imports_typer() -> None:
+    users = {path for path in MODULES if "typer" in imported_modules(path)}
+    assert {path.relative_to(PACKAGE).parts[0] for path in users} == {"cli"}

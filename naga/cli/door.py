@@ -10,14 +10,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from naga import __version__
-from naga.bench.commands import app as bench_app
 from naga.cli.answering import chat, generate
+from naga.cli.bench import app as bench_app
 from naga.cli.checkpoints import convert, inspect
 from naga.cli.configs import check
 from naga.cli.documents import ask, read
 from naga.cli.evaluation import evaluate
 from naga.cli.materials import train_tokenizer, write_tasks
-from naga.cli.measuring import doctor, make_model, models
+from naga.cli.measuring import doctor, models
 from naga.cli.serving import serve
 from naga.cli.training import pretrain, sft
 from naga.config.base import ConfigError
@@ -54,7 +54,6 @@ app.command()(models)
 config_app.command("check")(check)
 tokenizer_app.command("train")(train_tokenizer)
 tasks_app.command("write")(write_tasks)
-bench_app.command("make-model")(make_model)
 app.add_typer(config_app, name="config")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(tasks_app, name="tasks")

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from naga.bench.commands import print_report
 from naga.checkpoint.hub import find_model
 from naga.cli.options import (
     AsJson,
@@ -26,6 +25,7 @@ from naga.cli.options import (
     read_texts,
     sampling_params,
 )
+from naga.cli.printing import print_report
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig
 

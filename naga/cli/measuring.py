@@ -1,7 +1,4 @@
-"""`naga doctor`, `naga models`, `naga bench make-model`: this machine, and the models on it.
-
-The other verbs of `naga bench` are in naga/bench/commands.py.
-"""
+"""`naga doctor`, `naga models`: this machine, and the models on it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from naga.bench.commands import print_report
 from naga.cli.configs import named_config
-from naga.cli.options import AsJson, Dtype
+from naga.cli.options import AsJson
+from naga.cli.printing import print_report
 
 
 def doctor(
@@ -53,21 +50,3 @@ def models(
         kernels = known_or_measured(torch.get_num_threads(), again=measure)
         found = list_models(folders or [], kernels, read_memory().available)
     print_report(found, as_json)
-
-
-def make_model(
-    name: Annotated[str, typer.Argument(help="As in recipes/models, or a .toml. 模型名或配置")],
-    out: Annotated[Path, typer.Option(help="Folder to write. 输出目录")],
-    seed: Annotated[int, typer.Option(help="Of the random weights. 随机种子")] = 0,
-    dtype: Annotated[Dtype, typer.Option(help="Of the stored matrices. 存储精度")] = "bfloat16",
-) -> None:
-    """Write a checkpoint with random weights, to measure speed with. 生成随机权重的模型."""
-    from naga.bench import models
-    from naga.runtime import DTYPES
-    from naga.train.progress import counter
-
-    config = named_config(name)
-    total = models.count_tensors(config)
-    with counter("tensors", Console(stderr=True), verb="writing", total=total) as made:
-        models.make_model(config, out, seed=seed, dtype=DTYPES[dtype], made=made)
-    print(f"{out}: {sum(file.stat().st_size for file in out.iterdir()):,} bytes")

@@ -177,6 +177,8 @@ def test_a_summary_counts_later_turns_apart() -> None:
     assert untold.cached_fraction is None and untold.speedup == 8.0
 
 
+# Two starts of a server, on a machine that may be busy.
+@pytest.mark.timeout(300)
 def test_our_server_is_measured_restarted_and_told_on_a_page(
     naga_bench: Bench,
     chatting: Path,
@@ -186,7 +188,7 @@ def test_our_server_is_measured_restarted_and_told_on_a_page(
 ) -> None:
     fake.answer = lambda turn: [{"choices": [{"text": "a"}]}]
     monkeypatch.setitem(TRACES, "steps", lambda words: steps(words, document_tokens=800))
-    monkeypatch.setattr(cache_trace, "START_S", 50.0)
+    monkeypatch.setattr(cache_trace, "START_S", 150.0)
     page = tmp_path / "page.md"
     words = ["--traces", "steps", "--new-tokens", "6", "--threads", "1"]
     words += ["--beside", f"fake={fake.url}", "--markdown", str(page), "--json"]
@@ -194,8 +196,8 @@ def test_our_server_is_measured_restarted_and_told_on_a_page(
     assert ran.code == 0
     found = ran.found
     ours = {row["kind"]: row for row in found["rows"] if row["engine"] == "naga"}
-    assert all(row["error"] is None for row in ours.values())
-    assert len(ours) == 11 and ours["cold"]["cached_tokens"] == 0
+    assert [row["error"] for row in ours.values()] == [None] * 11
+    assert ours["cold"]["cached_tokens"] == 0
     again = ours["the same again"]
     assert again["cached_tokens"] >= again["prompt_tokens"] - 20
     assert ours["the first user back"]["cached_tokens"] > ours["cold"]["prompt_tokens"]
@@ -209,12 +211,6 @@ def test_our_server_is_measured_restarted_and_told_on_a_page(
 
 def test_our_command_takes_more_of_serves_flags() -> None:
     assert our_contender(Path("m"), "--kv int8").place.endswith("--port '{port}' --kv int8")
-
-
-def test_an_unknown_trace_is_refused(naga_bench: Bench) -> None:
-    ran = naga_bench("cache-trace", "m", "--traces", "novel")
-    assert ran.code == 2
-    assert "use some of contract,agent,steps" in ran.err
 
 
 # Serves, and has a worker that holds a connection to the port it is given for as long as it lives.
