@@ -26,6 +26,7 @@ ANNOUNCED = re.compile(
 )
 BOX = re.compile(r"\\f?boxed?\s*\{")
 SENTENCE_END = re.compile(r"(?<!\\)[.。!?！？;；](?=\s|$)|[。！？；]|\n")
+BECAUSE = re.compile(r"[,，;；]?\s*(?:\b(?:because|since)\b|因为|由于)", re.IGNORECASE)
 OPENING = re.compile(r"(?i)^(?:so|thus|therefore|hence|finally|所以|因此|故|综上|于是)[,，:：\s]*")
 
 
@@ -112,7 +113,7 @@ def announced(text: str) -> list[str]:
         rest = text[mark.end() : mark.end() + MAX_INPUT + 10].lstrip(" \t*_")
         rest = rest if rest[:1] != "\n" else rest.lstrip("\n \t")
         end = SENTENCE_END.search(rest)
-        sentence = rest[: end.start()] if end else rest
+        sentence = BECAUSE.split(rest[: end.start()] if end else rest, maxsplit=1)[0]
         if answer := re.sub(r"^\*\*|\*\*$|^__|__$", "", sentence.strip()).strip():
             found.append(answer)
     return found

@@ -122,7 +122,7 @@ def _rule(
     if kind == "text":
         same = bool(words(gold)) and words(answer) == words(gold)
         return Ruling(1.0, "exact") if same else Ruling(0.0, reason="other words")
-    given, wanted = (shape.without_name(normalise(text)) for text in (answer, gold))
+    given, wanted = (shape.unnamed(normalise(text)) for text in (answer, gold))
     if "=" in gold and "=" in answer:
         given, wanted = normalise(answer), normalise(gold)
     if compact(given) == compact(wanted):

@@ -28,8 +28,8 @@ NAME = re.compile(
     r"\s*(?:=|\\approx|\\in(?![a-z]))\s*(?=\S)"
 )
 OPERATOR = re.compile(r"[+*/^=]|(?<=[\w)}])-|\\(?:cdot|times|div|frac|sqrt)|\)\(")
+BASE = re.compile(r"\d\s*_\s*\{?\s*(\w+)")
 LIST_WORDS = re.compile(r"\s*(?:,\s*)?(?:(?<=\s)(?:and|or)(?=\s)|和|或者?|以及|与)\s*")
-RELATION = re.compile(r"(?<![<>!\\])=(?!=)")
 
 
 def without_name(text: str) -> str:
@@ -43,12 +43,24 @@ def as_list(text: str) -> str:
     return LIST_WORDS.sub(",", text)
 
 
+def unnamed(text: str) -> str:
+    """The value or values alone: `x = 1 or x = 2` -> `1,2`; of different variables names stay."""
+    items = as_list(text).split(",")
+    found = [NAME.match(item.strip()) for item in items]
+    names = {re.sub(r"_\{?\w+\}?|\d|\s|=", "", match[0]) if match else "" for match in found}
+    if len(items) < 2 or len(names) > 1 or not all(names):
+        return without_name(text)
+    return ",".join(NAME.sub("", item.strip(), count=1) for item in items)
+
+
 def refusal(gold: str, answer: str, problem: str | None) -> str | None:
     """One line, or None if the answer may be compared; all three normalised, without a name."""
     if work := next((found for found in WORK.findall(answer) if found not in gold), None):
         return f"work left undone: {work}"
     if answer.count("=") > gold.count("="):
         return "a chain of equations or an equation for a value"
+    if set(BASE.findall(answer)) - set(BASE.findall(gold)):
+        return "a number in another base"
     if brackets(gold) != brackets(answer) and "," in gold and "," in answer:
         return f"{brackets(answer)} where the gold is {brackets(gold)}"
     if problem is not None and restates(answer, problem):

@@ -23,6 +23,8 @@ from naga.verify.extract import boxed, extract
         ("**Answer:** 3.5 metres", "3.5 metres", "announced"),
         ("计算得出。答案是 4。", "4", "announced"),
         ("计算\n答案：4", "4", "announced"),
+        ("答案是36，因为6乘6等于36。", "36", "announced"),
+        ("Answer: 36, because 6 times 6 is 36.", "36", "announced"),
         ("work\n#### 72", "72", "announced"),
         ("<think>Answer: 1</think>Answer: 2", "2", "announced"),
         (r"\boxed{\{1, 2\}}", r"\{1, 2\}", "boxed"),
