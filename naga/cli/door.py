@@ -18,8 +18,9 @@ from naga.cli.documents import ask, read
 from naga.cli.evaluation import evaluate
 from naga.cli.materials import train_tokenizer, write_tasks
 from naga.cli.measuring import doctor, models
+from naga.cli.rewards import app as reward_app
 from naga.cli.serving import serve
-from naga.cli.training import pretrain, sft
+from naga.cli.training import pretrain, rl, sft
 from naga.config.base import ConfigError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -46,6 +47,7 @@ app.command()(read)
 app.command()(ask)
 app.command()(pretrain)
 app.command()(sft)
+app.command()(rl)
 app.command("eval")(evaluate)
 app.command()(convert)
 app.command()(inspect)
@@ -57,6 +59,7 @@ tasks_app.command("write")(write_tasks)
 app.add_typer(config_app, name="config")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(reward_app, name="reward")
 app.add_typer(bench_app, name="bench")
 
 

@@ -1,4 +1,4 @@
-"""`naga pretrain` and `naga sft`: a recipe, checked before torch is imported, and its loop."""
+"""`naga pretrain`, `naga sft`, `naga rl`: a recipe checked before torch is imported, a run."""
 
 import sys
 from collections.abc import Callable
@@ -9,12 +9,13 @@ import typer
 
 from naga.cli.options import Overrides
 from naga.config.load import load_config, parse_config
-from naga.config.train import LoraConfig, PretrainConfig, RunConfig, SftConfig
+from naga.config.rl import RlConfig
+from naga.config.train import LoraConfig, PretrainConfig, SftConfig
 
 if TYPE_CHECKING:
     from naga.runtime import Runtime
 
-RunConfigT = TypeVar("RunConfigT", bound=RunConfig)
+RunConfigT = TypeVar("RunConfigT", PretrainConfig, SftConfig, RlConfig)
 
 Recipe = Annotated[Path, typer.Argument(help="Recipe in TOML. 配方文件")]
 
@@ -41,6 +42,14 @@ def sft(
     from naga.train.sft import sft as run
 
     _train(run, config)
+
+
+def rl(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Raise a checkpoint's rewards on tasks by reinforcement learning. 强化学习."""
+    config = load_config(RlConfig, recipe, overrides or ())
+    from naga.rl.run import run_rl
+
+    _train(run_rl, config)
 
 
 def _train(run: "Callable[[RunConfigT, Runtime], Path]", config: RunConfigT) -> None:
