@@ -1,6 +1,7 @@
 """Untrusted programs, run where they can do no harm. See sandbox.py and docs/sandbox.md."""
 
 from naga.sandbox.cases import CallTest, CheckTest, ProgramTest, Test, parse_tests
+from naga.sandbox.file import run_file
 from naga.sandbox.languages import LANGUAGES, language_of
 from naga.sandbox.sandbox import Sandbox
 from naga.sandbox.types import (
@@ -33,4 +34,5 @@ __all__ = [
     "as_json",
     "language_of",
     "parse_tests",
+    "run_file",
 ]

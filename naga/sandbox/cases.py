@@ -43,6 +43,8 @@ class CheckTest(Config):
     """Python that asserts; what it names and does not define is the program's."""
     entry_point: str | None = None
     """The text then defines check(candidate), called with this function."""
+    functions: tuple[str, ...] = ()
+    """The program's though Python has some of that name too, such as its own `sum`."""
     form: Form = "isolated"
 
 
@@ -90,12 +92,16 @@ def run_test(session: Session, test: Test) -> tuple[Outcome, Ended]:
         return _outcome(ended, right, reason), ended
     nonce = secrets.token_hex(16)
     if isinstance(test, CheckTest):
-        question = {"nonce": nonce, "test": test.check, "entry_point": test.entry_point}
-        ended = session.ask(question, test.form)
+        ended = session.ask({"nonce": nonce, **_check(test)}, test.form)
         return _checked(ended, nonce, test.form), ended
     # Tagged as the guest reads values: a dict of the test's own would be taken for a tag.
     ended = session.ask({"nonce": nonce, **_question(test)})
     return _called(ended, nonce, test), ended
+
+
+def _check(test: CheckTest) -> dict[str, Any]:
+    functions = list(test.functions)
+    return {"test": test.check, "entry_point": test.entry_point, "functions": functions}
 
 
 def _question(test: CallTest) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Records only; nothing here runs anything. Times in seconds, sizes in bytes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from naga.config.base import Config
 
@@ -82,6 +82,9 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class TestReport:
+    __test__: ClassVar[bool] = False
+    """No class of tests, though pytest would take it for one by its name."""
+
     tier: Tier
     status: Status
     """ok if every test ran to its end, right or wrong; else that of the first which did not."""

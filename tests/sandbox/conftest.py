@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from naga.config.base import ConfigError
-from naga.sandbox import TIERS, Limits, Sandbox, Tier
+from naga.sandbox import TIERS, Limits, Sandbox, Tier, language_of
 
 SMALL = Limits(
     wall_s=2.0,
@@ -23,6 +23,14 @@ def opened(tier: Tier, workers: int = 1) -> Sandbox:
         return Sandbox(tier=tier, limits=SMALL, workers=workers)
     except ConfigError as error:
         pytest.skip(f"no tier {tier} here: {error}")
+
+
+def needs(language: str) -> None:
+    """Skips the test where that language's tools are not installed."""
+    try:
+        language_of(language)
+    except ConfigError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session", params=TIERS)

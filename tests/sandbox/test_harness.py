@@ -340,11 +340,31 @@ except KeyError as error:
     assert "three" in str(error)
 else:
     assert False
+counter, numbers, generator, mapped = kinds(3)
+assert counter == {"a": 2, "b": 1} and numbers == range(3)
+assert generator != [0, 1, 2] and list(generator) == [0, 1, 2] and next(mapped) == 3
+assert sum(3, 4) == 12
 """
     source = """
 def echo(value): return value
 def change(value): value["a"] = 1
 def fail(value): raise KeyError("three")
+def kinds(n):
+    from collections import Counter
+    return Counter("aab"), range(n), (x for x in range(n)), map(abs, [-n])
+def sum(a, b): return a * b
 """
-    report = strongest.run_tests(source, "python", [CheckTest(check=check)])
+    report = strongest.run_tests(source, "python", [CheckTest(check=check, functions=("sum",))])
     assert report.passed == 1, report
+
+
+def test_a_program_cannot_end_the_loop_that_checks_it(strongest: Sandbox) -> None:
+    source = "def add(a, b): raise StopIteration"
+    check = CheckTest(check="for found in map(add, [1], [2]):\n    assert found == 3")
+    assert strongest.run_tests(source, "python", [check]).passed == 0
+
+
+def test_a_program_cannot_replace_what_the_check_takes_from_python(strongest: Sandbox) -> None:
+    source = "def abs(x): return 0\ndef isinstance(*a): return True\ndef add(a, b): return 100"
+    check = CheckTest(check="assert isinstance(add(1, 2), int) and abs(add(1, 2) - 3) < 0.5")
+    assert strongest.run_tests(source, "python", [check]).passed == 0

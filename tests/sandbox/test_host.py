@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from sandbox.conftest import SMALL
+from sandbox.conftest import SMALL, needs
 
 from naga.sandbox import Limits, Program, Sandbox
 
@@ -170,6 +170,7 @@ def test_calls_that_no_program_needs_do_not_exist(sandbox: Sandbox) -> None:
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="32-bit calls are those of x86")
 def test_calls_of_another_instruction_set_end_the_program(sandbox: Sandbox) -> None:
+    needs("c")
     source = r"""
     #include <stdio.h>
     int main(void) {
@@ -379,6 +380,7 @@ os.abort()
 
 
 def test_a_compiler_reads_no_more_than_the_program(sandbox: Sandbox) -> None:
+    needs("c")
     source = '#include "/etc/passwd"\nint main(){}'
     result = sandbox.run(Program(source=source, language="c"))
     assert result.status == "compile"
@@ -386,6 +388,7 @@ def test_a_compiler_reads_no_more_than_the_program(sandbox: Sandbox) -> None:
 
 
 def test_a_compiler_that_never_ends_is_ended(strongest: Sandbox) -> None:
+    needs("c")
     limits = Limits(compile_s=0.5)
     source = '#include "/dev/zero"\nint main(){}'
     result = strongest.run(Program(source=source, language="c"), limits=limits)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sandbox.conftest import SMALL, opened
+from sandbox.conftest import SMALL, needs, opened
 
 from naga.config.base import ConfigError
 from naga.sandbox import TIERS, CallTest, Limits, Program, Sandbox, Tier
@@ -62,6 +62,7 @@ def _group_folders() -> tuple[Path, ...]:
 @pytest.mark.parametrize("tier", TIERS)
 def test_nothing_is_left(tier: Tier) -> None:
     """No process, no control group, no folder: after good programs, bad ones and none at all."""
+    needs("c")
     before = children(), groups(), folders()
     with opened(tier, workers=2) as sandbox:
         sandbox.run(Program(source="print(1)"))

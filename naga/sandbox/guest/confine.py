@@ -71,8 +71,11 @@ def limit(limits: dict[str, int]) -> None:
     for name, value in limits.items():
         number = getattr(resource, f"RLIMIT_{name}")
         _, hard = resource.getrlimit(number)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(number, (value, value))
+        # SIGXCPU says why; the hard limit is for a program that ignores it.
+        last = value + 1 if name == "CPU" else value
+        if hard != resource.RLIM_INFINITY:
+            value, last = min(value, hard), min(last, hard)
+        resource.setrlimit(number, (value, last))
 
 
 def filter_calls(program: bytes) -> None:

@@ -68,7 +68,7 @@ def start_checker(
         nothing = os.open(os.devnull, os.O_RDWR)
         inner = (nothing, nothing, nothing, started.requests, started.answers, verdicts[1])
         _become(settings, order, inner, ready[1], hidden=True)
-        verdict = checker.verdict_of(asked["test"], asked["entry_point"], 3, 4)
+        verdict = checker.verdict_of(asked, requests=3, answers=4)
         pipes.send(5, {"nonce": asked["nonce"], **verdict})
         os._exit(0)
     for end in (started.requests, started.answers, verdicts[1], ready[1]):

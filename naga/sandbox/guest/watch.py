@@ -75,7 +75,8 @@ class Watch:
                 return "wall"
             ready = self._poll.poll(1000 * min(TICK_S, left))
             now = time.monotonic()
-            lost += now - before if now - before > TICK_S + STALL_S else 0.0
+            late = now - before - TICK_S
+            lost += late if late > STALL_S else 0.0
             before = now
             ended = self._handle(ready) or self._over_limit()
             if ended:
