@@ -190,7 +190,13 @@ def test_the_reward_rises(tmp_path: Path) -> None:
         start,
         schedule={"steps": 25},
         optim={"lr": 0.003, "weight_decay": 0.0},
-        rollout={"prompts_per_step": 4, "group_size": 8, "max_tokens": 6, "thinking": "never"},
+        rollout={
+            "prompts_per_step": 4,
+            "group_size": 8,
+            "max_tokens": 6,
+            "thinking": "never",
+            "right_at": 0.5,
+        },
     )
     run_rl(config, CPU, reward=even_tokens)
     rows = RlRun(path=tmp_path / "run").read()
