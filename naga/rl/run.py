@@ -261,8 +261,11 @@ def _save(job: Job, state: RlState) -> Path:
 
 
 def _export(job: Job) -> Path:
-    """The policy as a checkpoint for inference."""
+    """The policy as a checkpoint for inference, in the dtype that it answered in.
+
+    Its updates are small: in a coarser one a part of them would be lost.
+    """
     final, model = job.run.path / "final", job.learner.model
-    tokenizer = job.collector.tokenizer
-    save_model(final, model.config, model.state_dict(), dtype=torch.bfloat16, tokenizer=tokenizer)
+    dtype, tokenizer = job.learner.runtime.dtype, job.collector.tokenizer
+    save_model(final, model.config, model.state_dict(), dtype=dtype, tokenizer=tokenizer)
     return final

@@ -12,6 +12,7 @@ from naga.model.lm import HybridLM
 from naga.rl.episodes import roll_out
 from naga.rl.rollout import EngineSampler, group_asks, seed_of
 from naga.rl.types import Prompt
+from naga.runtime import make_runtime
 from rl.tiny import CPU, make_model, prompt, rollout_config, tokenizer
 
 LONG = tuple(np.random.default_rng(0).integers(7, 280, 100).tolist())
@@ -71,6 +72,18 @@ def test_every_rollout_carries_its_weights_version(
     fresh = open_sampler(make_model(2))
     ((expected, _),) = roll_out(fresh, tokenizer(), asks)
     assert (after.tokens, after.logprobs) == (expected.tokens, expected.logprobs)
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_a_first_engine_has_the_weights_of_an_updated_one(backend: str) -> None:
+    """In bfloat16: a resumed run hands weights over where an uninterrupted one began with them."""
+    model, runtime = make_model(), make_runtime("cpu", "bfloat16")
+    asks = group_asks(prompt(), seed=5, size=2, max_tokens=8)
+    with EngineSampler(model, runtime, tokenizer(), rollout_config(backend=backend)) as sampler:
+        first = sampler.generate(asks)
+        sampler.update_weights(model.state_dict().items())
+        again = sampler.generate(asks)
+    assert [one.logprobs for one in first] == [one.logprobs for one in again]
 
 
 def test_logprobs_are_those_of_the_whole_distribution(
