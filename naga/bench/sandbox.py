@@ -1,6 +1,6 @@
 """How many programs the sandbox runs in a second: each in a fresh sandbox, with one hidden test.
 
-    .venv/bin/python -m naga.bench.sandbox
+    naga bench sandbox
 
 Takes about the seconds it is given. Does not compare with anything: no peer isolates as much.
 """
@@ -10,6 +10,8 @@ import os
 import threading
 import time
 from dataclasses import asdict, dataclass
+
+from rich.table import Table
 
 from naga.sandbox import CallTest, Sandbox, Tier
 
@@ -29,6 +31,15 @@ class SandboxSpeed:
     @property
     def runs_per_s(self) -> float:
         return self.runs / self.seconds
+
+    def to_json(self) -> str:
+        return json.dumps({**asdict(self), "runs_per_s": round(self.runs_per_s, 1)})
+
+    def table(self) -> Table:
+        table = Table("tier 隔离", "workers", "cores 核", "runs", "runs/s", box=None)
+        told = (f"{self.workers}", f"{self.cores}", f"{self.runs:,}", f"{self.runs_per_s:.1f}")
+        table.add_row(self.tier, *told)
+        return table
 
 
 def measure_sandbox(
@@ -66,8 +77,3 @@ def _run_until(sandbox: Sandbox, deadline: float, counts: list[int], number: int
         if report.passed != 1:
             raise RuntimeError(f"a right program failed: {report.reason}")
         counts[number] += 1
-
-
-if __name__ == "__main__":
-    speed = measure_sandbox()
-    print(json.dumps({**asdict(speed), "runs_per_s": round(speed.runs_per_s, 1)}))

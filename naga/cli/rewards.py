@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from naga.cli.options import AsJson
-from naga.config.base import ConfigError
-from naga.sandbox import Program, RunResult, Sandbox, Test, TestReport, as_json, parse_tests
+from naga.sandbox import RunResult, Sandbox, TestReport, as_json, run_file
 
 app = typer.Typer(no_args_is_help=True, help="Rewards of answers, and the sandbox. 奖励与沙箱")
 
@@ -21,10 +20,6 @@ def run_code(
     tests: Annotated[
         str | None, typer.Option(help="JSON list of tests, or a file with one. 测试")
     ] = None,
-    language: Annotated[
-        str | None, typer.Option(help="Where the ending does not tell it. 语言")
-    ] = None,
-    stdin: Annotated[Path | None, typer.Option(help="File that the program reads. 输入")] = None,
     tier: Annotated[
         Literal["cgroup", "namespace", "landlock"] | None,
         typer.Option(help="How it is isolated; default: the strongest here. 隔离级别"),
@@ -32,37 +27,12 @@ def run_code(
     print_json: AsJson = False,
 ) -> None:
     """Run a program that nobody trusts, and test it. 在沙箱中运行代码."""
-    if tests is not None and stdin is not None:
-        raise ConfigError("naga reward run-code: --stdin is for a run without --tests")
-    source, spoken = _read(file), language or file.suffix.removeprefix(".")
-    if not spoken:
-        raise ConfigError(f"{file}: has no ending that tells its language; give --language")
-    wanted = None if tests is None else _tests(tests)
     with Sandbox(tier=tier, workers=1) as sandbox:
-        result: RunResult | TestReport
-        if wanted is None:
-            given = "" if stdin is None else _read(stdin)
-            result = sandbox.run(Program(source=source, language=spoken, stdin=given))
-        else:
-            result = sandbox.run_tests(source, spoken, wanted)
+        result = run_file(sandbox, file, tests)
     if print_json:
         print(json.dumps(as_json(result), ensure_ascii=False))
     else:
         _show(result)
-
-
-def _tests(given: str) -> tuple[Test, ...]:
-    """A JSON list begins with a bracket; all else names a file."""
-    if given.lstrip().startswith("["):
-        return parse_tests(given)
-    return parse_tests(_read(Path(given)))
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{file}: not UTF-8 text") from None
 
 
 def _show(result: RunResult | TestReport) -> None:

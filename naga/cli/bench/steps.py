@@ -1,6 +1,6 @@
 """`naga bench ops`, `gaps` and `overhead`: naga alone, in this process."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -97,3 +97,18 @@ def overhead(
         measure_overhead(find_model(model), known_precisions(precisions), rounds, typed_command()),
         as_json,
     )
+
+
+def sandbox(
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long. 秒")] = 5.0,
+    workers: Annotated[int, typer.Option(min=1, help="Programs at once. 并行数")] = 2,
+    tier: Annotated[
+        Literal["cgroup", "namespace", "landlock"] | None,
+        typer.Option(help="How they are isolated; default: the strongest here. 隔离级别"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Untrusted programs run and tested in a second. 沙箱速度."""
+    from naga.bench.sandbox import measure_sandbox
+
+    print_report(measure_sandbox(seconds=seconds, workers=workers, tier=tier), as_json)
