@@ -66,13 +66,14 @@ def test_nothing_is_left(tier: Tier) -> None:
     before = children(), groups(), folders()
     with opened(tier, workers=2) as sandbox:
         sandbox.run(Program(source="print(1)"))
-        assert children() > before[0]
+        assert children() - before[0]
         sandbox.run(Program(source="import os\nwhile True: os.fork()"), limits=Limits(wall_s=0.3))
         sandbox.run(Program(source="int main(){return 0;}", language="c"))
     deadline = time.monotonic() + 5
     while children() - before[0] and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert (children(), groups(), folders()) == before
+    # Of those before, some may have been about to end.
+    assert not children() - before[0] and (groups(), folders()) == before[1:]
 
 
 def test_nothing_is_left_of_one_never_used() -> None:

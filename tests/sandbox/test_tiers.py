@@ -170,7 +170,8 @@ try:
         if not os.fork(): time.sleep(9); os._exit(0)
         n += 1
 except OSError: print(n)'''))
-        assert 5 <= int(bomb.stdout) <= 30, bomb
+        # Other processes of nobody count when the limit is set, and may have ended since.
+        assert 5 <= int(bomb.stdout) <= 200, bomb
         print("held")
 except ConfigError as error:
     print("skip", error)
