@@ -11,22 +11,28 @@ from naga.tasks.example import (
     Task,
     Verdict,
 )
-from naga.tasks.mixture import (
+from naga.tasks.judging import Judging
+from naga.tasks.mixture import Mix, make_examples, write_conversations
+from naga.tasks.registry import (
     FAMILIES,
+    GROUPS,
+    PUBLIC,
     SCORED,
-    Mix,
-    make_examples,
+    make_public_set,
     make_tasks,
-    write_conversations,
+    task_names,
 )
 
 __all__ = [
     "FAMILIES",
+    "GROUPS",
     "LANGUAGES",
     "LEVELS",
+    "PUBLIC",
     "SCORED",
     "Example",
     "Generator",
+    "Judging",
     "Language",
     "Level",
     "Mix",
@@ -34,6 +40,8 @@ __all__ = [
     "Task",
     "Verdict",
     "make_examples",
+    "make_public_set",
     "make_tasks",
+    "task_names",
     "write_conversations",
 ]

@@ -12,16 +12,8 @@ from random import Random
 
 from naga.config.base import ConfigError
 from naga.disk import write_atomic
-from naga.tasks.addition import Addition
-from naga.tasks.comparing import Comparing
-from naga.tasks.counting import Counting
 from naga.tasks.example import Example, Generator, Language, Level, Split
-from naga.tasks.greeting import Greeting
-from naga.tasks.quoting import Quoting
-from naga.tasks.sorting import Sorting
 
-SCORED = ("addition", "comparing", "sorting", "counting", "quoting")
-FAMILIES = (*SCORED, "chat")
 TRIES = 2000
 
 
@@ -35,22 +27,6 @@ class Mix:
     chinese: float = 0.3
     straight: float = 0.1
     """Share without a worked trace, in the families that allow it."""
-
-
-def make_tasks(names: Sequence[str], documents: Sequence[str] = ()) -> tuple[Generator, ...]:
-    """The families by name; `documents` are real texts for `quoting`. ConfigError: unknown name."""
-    makers = {
-        "addition": Addition,
-        "comparing": Comparing,
-        "sorting": Sorting,
-        "counting": Counting,
-        "quoting": lambda: Quoting(documents),
-        "chat": Greeting,
-    }
-    for name in names:
-        if name not in makers:
-            raise ConfigError(f"task {name!r}: unknown; use {', '.join(FAMILIES)}")
-    return tuple(makers[name]() for name in names)
 
 
 def make_examples(
