@@ -4,7 +4,7 @@ A sample of L tokens is L - 1 positions: position i reads token i and learns tok
 data/packing.py. Samples stay whole. T positions of a batch, S sequences, R learned tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,20 +62,20 @@ def pack(samples: Sequence[Sample], device: torch.device) -> MicroBatch:
     learned = np.concatenate([sample.learned[1:] for sample in samples])
     rows = learned.nonzero()[0]
 
-    def join(name: str) -> Tensor:
-        streams = [vars(sample)[name][1:] for sample in samples]
-        return torch.from_numpy(np.concatenate(streams)[rows]).to(device)
+    def join(streams: Iterable[NDArray[Any]]) -> Tensor:
+        later = np.concatenate([stream[1:] for stream in streams])
+        return _tensor(later[rows], device)
 
     sequences = np.repeat(np.arange(len(samples)), lengths)[rows]
     return MicroBatch(
         tokens=_tensor(np.concatenate([sample.tokens[:-1] for sample in samples]), device),
-        targets=join("tokens"),
+        targets=join(sample.tokens for sample in samples),
         rows=_tensor(rows, device),
         lengths=lengths,
         sequences=_tensor(sequences, device),
-        sampler=join("logprobs"),
-        advantages=join("advantages"),
-        weights=join("weights"),
+        sampler=join(sample.logprobs for sample in samples),
+        advantages=join(sample.advantages for sample in samples),
+        weights=join(sample.weights for sample in samples),
         routes=_routes(samples, device),
     )
 

@@ -72,6 +72,11 @@ class Dashboard:
 
 def summary(row: RlMetrics) -> str:
     """One line."""
+    return "  ".join(f"{name} {value}" for name, value in _facts(row))
+
+
+def _facts(row: RlMetrics) -> list[tuple[str, str]]:
+    """Names and values, of what the step has."""
     found = (
         ("reward", row.reward, ".3f"),
         ("pass", row.pass_rate, ".3f"),
@@ -82,20 +87,20 @@ def summary(row: RlMetrics) -> str:
         ("tokens", row.length, ".0f"),
         ("think", row.think_rate, ".2f"),
     )
-    said = [f"{name} {value:{form}}" for name, value, form in found if value is not None]
     seconds = row.rollout_s + row.reward_s + row.train_s
-    return "  ".join(
-        [*said, f"groups {row.groups}+{row.degenerate + row.dropped}", f"{seconds:.1f}s"]
-    )
+    return [
+        *((name, f"{value:{form}}") for name, value, form in found if value is not None),
+        ("groups", f"{row.groups}+{row.degenerate + row.dropped}"),
+        ("seconds", f"{seconds:.1f}"),
+    ]
 
 
 def _table(row: RlMetrics) -> Table:
     table = Table.grid(padding=(0, 2))
-    times = f"{row.rollout_s:.1f} + {row.reward_s:.1f} + {row.train_s:.1f} s"
-    table.add_row("rollout + reward + training", times)
-    for pair in summary(row).split("  "):
-        name, value = pair.split(" ", 1) if " " in pair else ("seconds", pair)
+    for name, value in _facts(row):
         table.add_row(name, value)
+    times = f"{row.rollout_s:.1f} + {row.reward_s:.1f} + {row.train_s:.1f}"
+    table.add_row("rollout + reward + training", times)
     return table
 
 
