@@ -106,6 +106,13 @@ NEMOTRON_TEMPLATE = """\
 """
 
 
+def naga_folder(folder: Path, *, tags: bool = True) -> Path:
+    """As `naga tokenizer train` makes it, which has tokens for calls."""
+    assert tags
+    train_tokenizer(TEXTS * 4, 340).save(folder)
+    return folder
+
+
 def granite_folder(folder: Path, *, tags: bool = True) -> Path:
     """`tags`: whether calls are opened and closed by tokens of their own."""
     return _folder(folder, GRANITE_CONTROL, TAGS if tags else (), GRANITE_TEMPLATE)

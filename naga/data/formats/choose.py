@@ -12,8 +12,7 @@ from naga.data.formats.granite import DEFAULT_SYSTEM, END_ROLE, START_ROLE, Gran
 from naga.data.formats.markup import MarkupFormat
 from naga.data.formats.nemotron import START, NemotronFormat
 from naga.data.formats.own import OwnFormat
-from naga.data.formats.parser import CALL
-from naga.data.tokenizer import Tokenizer
+from naga.data.tokenizer import CALL, Tokenizer
 
 # Nemotron's templates have this switch and write calls this way; others have one of the two.
 NEMOTRON_WORDS = (START, "truncate_history_thinking", "<function=", "<think>")
@@ -26,7 +25,7 @@ NOT_GRANITE_4 = ("truncate_history_thinking", "enable_thinking")
 def format_of(tokenizer: Tokenizer) -> Format:
     """ConfigError for a tokenizer without a template, or with one of no known format."""
     if tokenizer.is_chat():
-        return OwnFormat()
+        return OwnFormat(has_tools=tokenizer.has_tools())
     template = tokenizer.template
     if template is None:
         raise ConfigError(

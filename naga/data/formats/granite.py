@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import final
 
 from naga.data.formats.base import Piece, markup
+from naga.data.formats.calls import calls_schema, read_call
 from naga.data.formats.markup import MarkupFormat
-from naga.data.formats.parser import CALL, END_CALL
 from naga.data.messages import Message, Tool, ToolCall, read_object, to_json
+from naga.data.tokenizer import CALL, END_CALL
 
 START_ROLE = "<|start_of_role|>"
 END_ROLE = "<|end_of_role|>"
@@ -80,18 +81,10 @@ class GraniteFormat(MarkupFormat):
             yield markup(f"{CALL}\n")
 
     def _read_call(self, text: str, tools: Sequence[Tool]) -> ToolCall | None:
-        try:
-            call = read_object(text)
-            name, arguments = call.get("name"), call.get("arguments")
-            if not isinstance(name, str) or not isinstance(arguments, dict):
-                return None
-            name.encode()
-            return ToolCall(name=name, arguments=to_json(arguments))
-        except ValueError:
-            return None
+        return read_call(text)
 
     def call_schema(self, tools: Sequence[Tool]) -> str:
-        return to_json({"anyOf": [_call_schema(tool) for tool in tools]})
+        return to_json(calls_schema(tools))
 
 
 def _turn(role: str, said: Sequence[Piece]) -> Iterator[Piece]:
@@ -121,15 +114,3 @@ def _tool_turn(text: str, *, begins: bool, ends: bool) -> Iterator[Piece]:
     yield markup("\n</tool_response>")
     if ends:
         yield markup(f"{END_TEXT}\n")
-
-
-def _call_schema(tool: Tool) -> dict[str, object]:
-    return {
-        "type": "object",
-        "properties": {
-            "name": {"const": tool.name},
-            "arguments": {"type": "object", **tool.parameters},
-        },
-        "required": ["name", "arguments"],
-        "additionalProperties": False,
-    }

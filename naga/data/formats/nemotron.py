@@ -16,9 +16,8 @@ from typing import Any, final
 
 from naga.data.formats.base import Piece, last_user, markup
 from naga.data.formats.markup import MarkupFormat
-from naga.data.formats.parser import CALL, END_CALL
 from naga.data.messages import Message, Tool, ToolCall, read_json, read_object, to_json
-from naga.data.tokenizer import END_THINK, THINK
+from naga.data.tokenizer import CALL, END_CALL, END_THINK, THINK
 
 START = "<|im_start|>"
 END = "<|im_end|>"

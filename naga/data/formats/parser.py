@@ -1,9 +1,10 @@
 """The parser of replies in markup: tokens in; reasoning, content and whole calls of tools out.
 
 A marker is one control token, or, where the tokenizer has no such token, its name in the text. One
-line end before and after </think> is the format's. Where tools are offered, blanks beside a call
-are the format's too; what opens like a call and cannot be read as one is content, as it was
-written: nothing is lost. Text is held back only while it may still turn out to be the format's.
+line end before and after </think> is the format's, and, where tools are offered, blanks beside a
+call, unless the format has no blanks of its own. What opens like a call and cannot be read as one
+is content, as it was written: nothing is lost. Text is held back only while it may still turn out
+to be the format's.
 """
 
 import codecs
@@ -12,10 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from naga.data.messages import Delta, ToolCall
-from naga.data.tokenizer import END_THINK, Tokenizer
-
-CALL = "<tool_call>"
-END_CALL = "</tool_call>"
+from naga.data.tokenizer import CALL, END_CALL, END_THINK, Tokenizer
 
 
 @dataclass(kw_only=True)
@@ -42,11 +40,13 @@ class MarkupParser:
         *,
         thinking: bool,
         calling: bool,
+        blanks: bool = True,
     ) -> None:
         """`read_call`: the text between the markers of a call -> the call, None if it is none; no
-        reader where no tools are offered."""
+        reader where no tools are offered. `blanks`: whether any are the format's."""
         self._tokenizer = tokenizer
         self._read_call = read_call
+        self._blanks = blanks
         self._state: Literal["reasoning", "content", "call"] = "content"
         if thinking or calling:
             self._state = "reasoning" if thinking else "call"
@@ -134,7 +134,7 @@ class MarkupParser:
             self._call.append(text)
         elif self._state == "reasoning":
             text = self._held + text
-            shown = text.removesuffix("\n")
+            shown = text.removesuffix("\n") if self._blanks else text
             self._held = text[len(shown) :]
             found.reasoning.append(shown)
         else:
@@ -143,8 +143,8 @@ class MarkupParser:
     def _content(self, found: _Found, text: str) -> None:
         if self._after_thought:
             self._after_thought = False
-            text = text.removeprefix("\n")
-        if self._read_call is None:
+            text = text.removeprefix("\n") if self._blanks else text
+        if self._read_call is None or not self._blanks:
             found.content.append(text)
             return
         text = self._held + text

@@ -9,6 +9,7 @@ from naga.data.formats import Format, format_of, ready
 from naga.data.tokenizer import Tokenizer
 
 FAMILIES = {
+    "naga": (talkers.naga_folder, True),
     "granite": (talkers.granite_folder, True),
     "granite-spelled": (talkers.granite_folder, False),
     "nemotron": (talkers.nemotron_folder, True),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from itertools import chain
+from itertools import chain, takewhile
 
 import pytest
 from data import talkers
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from naga.data.formats import Format, Parser
 from naga.data.messages import Delta, Message, Tool, ToolCall
-from naga.data.tokenizer import Tokenizer
+from naga.data.tokenizer import CONTROL, Tokenizer
 
 TOOL = Tool(
     name="pay",
@@ -79,9 +79,20 @@ def new_parser(
     return form.parser(talker, thinking=thinking, tools=offered, calling=False)
 
 
+def before_end(talker: Tokenizer, form: Format, answered: list[int]) -> list[int]:
+    ends = form.stop_ids(talker)
+    return list(takewhile(lambda token: token not in ends, answered))
+
+
 def written(talker: Tokenizer, text: str) -> list[int]:
     """Tokens of a text that a model writes: names of control tokens in it are these tokens."""
-    names = [*talkers.GRANITE_CONTROL, *talkers.NEMOTRON_CONTROL, *talkers.TAGS, *talkers.THOUGHT]
+    names = [
+        *CONTROL,
+        *talkers.GRANITE_CONTROL,
+        *talkers.NEMOTRON_CONTROL,
+        *talkers.TAGS,
+        *talkers.THOUGHT,
+    ]
     known = [name for name in names if talker.has_control(name)]
     tokens: list[int] = []
     for part in re.split("(" + "|".join(map(re.escape, known)) + ")", text):
@@ -107,10 +118,8 @@ def test_what_is_rendered_is_read_back(
     thinking = bool(reasoning)
     prompt = form.render_prompt(talker, question, tools=[TOOL], enable_thinking=thinking)
     assert list(whole[: len(prompt)]) == prompt
-    (end,) = form.stop_ids(talker)
-    answered = list(whole[len(prompt) :])
     parser = new_parser(talker, form, thinking=thinking and form.thinks)
-    found = parse(parser, answered[: answered.index(end)])
+    found = parse(parser, before_end(talker, form, list(whole[len(prompt) :])))
     assert (found.reasoning, found.content) == (reasoning, content)
     assert [json.loads(call.arguments) for call in found.calls] == [
         json.loads(call.arguments) for call in calls
@@ -191,9 +200,8 @@ def test_a_call_comes_when_it_is_complete(talker: Tokenizer, form: Format) -> No
         talker, [Message(role="user", content="1")], tools=[TOOL], enable_thinking=False
     )
     parser = new_parser(talker, form)
-    (end,) = form.stop_ids(talker)
-    answered = tokens[len(prompt) :]
-    deltas = [parser.feed(token) for token in answered[: answered.index(end)]]
+    answered = before_end(talker, form, tokens[len(prompt) :])
+    deltas = [parser.feed(token) for token in answered]
     assert sum(len(delta.calls) for delta in deltas) == 1
     assert not any(delta.content for delta in deltas)
     assert parser.finish() == Delta()
@@ -204,8 +212,13 @@ def test_a_call_in_a_thought_is_thought(talker: Tokenizer, form: Format) -> None
         pytest.skip("a format without thoughts")
     text = "I might <tool_call><function=pay></function></tool_call> later\n</think>\n\nNo."
     found = parse(new_parser(talker, form, thinking=True), written(talker, text))
-    assert found.reasoning == text.partition("\n</think>")[0]
-    assert found.content == "\nNo." and found.calls == ()
+    if form.name == "naga":
+        # No blank is its own.
+        assert (found.reasoning, found.content) == tuple(text.split("</think>"))
+    else:
+        assert found.reasoning == text.partition("\n</think>")[0]
+        assert found.content == "\nNo."
+    assert found.calls == ()
 
 
 def test_what_the_schema_does_not_say_is_text(talker: Tokenizer, form: Format) -> None:

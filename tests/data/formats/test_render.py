@@ -13,11 +13,12 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from naga.config.base import ConfigError
 from naga.data.formats import Format, format_of, ready
 from naga.data.messages import Message, Tool, ToolCall
-from naga.data.tokenizer import Tokenizer
+from naga.data.tokenizer import CONTROL, Tokenizer
+from naga.data.tokenizer import TOOL as TOOL_TURN
 
 PARTS = ["你好", "。", " ", "\n", "a", "The rent", "12", "{{", "{% if %}", "é", "😀", '"', "<x>"]
 NAMES = [
-    *talkers.GRANITE_CONTROL, *talkers.NEMOTRON_CONTROL, *talkers.TAGS, *talkers.THOUGHT,
+    *talkers.GRANITE_CONTROL, *talkers.NEMOTRON_CONTROL, *talkers.TAGS, *CONTROL, TOOL_TURN,
     "<function=pay>", "</function>", "</parameter>",
 ]  # fmt: skip
 PLAIN = st.lists(st.sampled_from(PARTS), max_size=5).map("".join)
@@ -87,7 +88,7 @@ def test_the_tokens_are_those_of_the_template(
     messages: list[Message],
     thinking: bool,
 ) -> None:
-    tools = [TOOL] if form.name == "granite-4" else []
+    tools = [] if form.name == "nemotron-3" else [TOOL]
     text = official.apply_chat_template(
         [as_dict(message) for message in messages],
         tools=[PAY] if tools else None,
@@ -141,9 +142,9 @@ def test_messages_end_at_their_end_tokens(
 ) -> None:
     prompt = form.render_prompt(talker, messages)
     ends = form.message_ends(talker, prompt)
-    (end,) = form.stop_ids(talker)
-    assert [prompt[position - 1] for position in ends] == [end] * len(ends)
-    assert prompt.count(end) == len(ends)
+    stops = form.stop_ids(talker)
+    assert all(prompt[position - 1] in stops for position in ends)
+    assert sum(token in stops for token in prompt) == len(ends)
 
 
 def test_learned_is_what_the_model_writes(talker: Tokenizer, form: Format) -> None:
@@ -157,6 +158,7 @@ def test_learned_is_what_the_model_writes(talker: Tokenizer, form: Format) -> No
     spans = zip(rendered.tokens, rendered.loss_mask, strict=True)
     learned = talkers.spell(talker, [token for token, flag in spans if flag])
     assert learned == {
+        "naga": "A<|end|>new</think>B<|end|>",
         "granite-4": "A<|end_of_text|>B<|end_of_text|>",
         "nemotron-3": "A<|im_end|>new\n</think>\nB<|im_end|>",
     }[form.name]  # fmt: skip
