@@ -3,18 +3,33 @@
 from collections.abc import Sequence
 from typing import Any
 
-from naga.data.messages import Tool, ToolCall, read_object, to_json
+from naga.data.messages import Tool, ToolCall, read_json, read_object, to_json
 
 
-def read_call(text: str) -> ToolCall | None:
-    """None for what is no call."""
+def read_call(text: str) -> tuple[ToolCall, ...]:
+    """The one call; none for what is no call."""
     try:
-        return as_call(read_object(text))
+        return (_as_call(read_json(text)),)
     except ValueError:
-        return None
+        return ()
 
 
-def as_call(value: Any) -> ToolCall:
+def read_list(text: str) -> tuple[ToolCall, ...]:
+    """The calls of a JSON list; none for what is not a list of calls alone."""
+    try:
+        found = read_json(text)
+        return tuple(map(_as_call, found)) if isinstance(found, list) else ()
+    except ValueError:
+        return ()
+
+
+def written(call: ToolCall) -> str:
+    """As Granite's and Nemotron's templates write it: the name as it is."""
+    arguments = to_json(read_object(call.arguments))
+    return f'{{"name": "{call.name}", "arguments": {arguments}}}'
+
+
+def _as_call(value: Any) -> ToolCall:
     """ValueError for what is no call."""
     name = value.get("name") if isinstance(value, dict) else None
     arguments = value.get("arguments") if isinstance(value, dict) else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import final
 
 from naga.data.formats.base import Piece, markup
-from naga.data.formats.calls import calls_schema, read_call
+from naga.data.formats.calls import calls_schema, read_call, written
 from naga.data.formats.markup import MarkupFormat
 from naga.data.messages import Message, Tool, ToolCall, read_object, to_json
 from naga.data.tokenizer import CALL, END_CALL
@@ -80,7 +80,7 @@ class GraniteFormat(MarkupFormat):
         if calling:
             yield markup(f"{CALL}\n")
 
-    def _read_call(self, text: str, tools: Sequence[Tool]) -> ToolCall | None:
+    def _read_calls(self, text: str, tools: Sequence[Tool]) -> Sequence[ToolCall]:
         return read_call(text)
 
     def call_schema(self, tools: Sequence[Tool]) -> str:
@@ -98,8 +98,7 @@ def _assistant(message: Message) -> Iterator[Piece]:
     yield Piece(text=message.content, learned=True)
     for index, call in enumerate(message.calls):
         yield markup(("\n" if index or message.content else "") + f"{CALL}\n", learned=True)
-        arguments = to_json(read_object(call.arguments))
-        yield Piece(text=f'{{"name": "{call.name}", "arguments": {arguments}}}', learned=True)
+        yield Piece(text=written(call), learned=True)
         yield markup(f"\n{END_CALL}", learned=True)
     yield markup(END_TEXT, learned=True)
     yield markup("\n")

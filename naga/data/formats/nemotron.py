@@ -80,23 +80,23 @@ class NemotronFormat(MarkupFormat):
             self.call_schema(())
         yield markup(f"{START}assistant\n{THINK}" + ("\n" if thinking else END_THINK))
 
-    def _read_call(self, text: str, tools: Sequence[Tool]) -> ToolCall | None:
+    def _read_calls(self, text: str, tools: Sequence[Tool]) -> Sequence[ToolCall]:
         function = FUNCTION.fullmatch(text)
         if function is None:
-            return None
+            return ()
         name, body = function[1], function[2]
         types = _types(next((tool for tool in tools if tool.name == name), None))
         arguments, place = {}, 0
         while place < len(body.rstrip()):
             found = PARAMETER.match(body, place)
             if found is None:
-                return None
+                return ()
             arguments[found[1]] = _value(found[2], types.get(found[1], ()))
             place = found.end()
         try:
-            return ToolCall(name=name, arguments=to_json(arguments))
+            return (ToolCall(name=name, arguments=to_json(arguments)),)
         except ValueError:
-            return None
+            return ()
 
 
 def _system(text: str, tools: Sequence[Tool]) -> Iterator[Piece]:

@@ -27,6 +27,8 @@ def test_each_family_has_its_format(tmp_path: Path) -> None:
     nemotron = Tokenizer.load(talkers.nemotron_folder(tmp_path / "nemotron"))
     assert format_of(granite).name == "granite-4"
     assert format_of(nemotron).name == "nemotron-3"
+    nano = Tokenizer.load(talkers.nano_folder(tmp_path / "nano"))
+    assert format_of(nano).name == "nemotron-nano-2"
     assert format_of(train_tokenizer(["a"], 266)).name == "naga"
 
 
@@ -49,6 +51,8 @@ def test_the_template_may_stand_in_the_config(tmp_path: Path, several: bool) -> 
         ("{{ messages }}", "no format known"),
         ("<|start_of_role|><|end_of_role|><|tool_call|>", "no format known"),
         (talkers.GRANITE_TEMPLATE + "{{ enable_thinking }}", "no format known"),
+        (talkers.NANO_TEMPLATE + "<image>", "no format known"),
+        (talkers.NANO_TEMPLATE, "no token '<SPECIAL_10>'"),
         (talkers.NEMOTRON_TEMPLATE, "no token '<|im_start|>'"),
     ],
 )

@@ -132,7 +132,8 @@ def streams(talker: Tokenizer) -> st.SearchStrategy[list[int]]:
     pieces = [
         "<tool_call>", "</tool_call>", "</think>", "<tool_", "call>", "</", "\n", " ", "付",
         '\n{"name": "pay", "arguments": {"a": 1}}\n', "<function=pay>\n</function>\n",
-        '<tool_call>{"name": "pay", "arguments": {}}</tool_call>',
+        '<tool_call>{"name": "pay", "arguments": {}}</tool_call>', "<TOOLCALL>", "</TOOLCALL>",
+        '<TOOLCALL>[{"name": "pay", "arguments": {}}]</TOOLCALL>', "<TOOL", "[", "]",
         "<tool_call><function=pay></function></tool_call>",
     ]  # fmt: skip
     text = st.sampled_from(pieces).map(lambda piece: written(talker, piece))
@@ -164,7 +165,7 @@ def test_every_cut_of_a_stream_gives_the_beginning_of_the_whole(
 def test_without_tools_all_is_content_at_once(talker: Tokenizer, form: Format, text: str) -> None:
     parser = new_parser(talker, form, tools=False)
     found = joined([parser.feed(token) for token in written(talker, text)])
-    assert found == Delta(content=text)
+    assert found == Delta(content=text.strip() if form.name == "nemotron-nano-2" else text)
     assert parser.finish() == Delta()
 
 
@@ -173,6 +174,8 @@ def test_without_tools_all_is_content_at_once(talker: Tokenizer, form: Format, t
     [
         "<tool_call>\nnot a call\n</tool_call>",
         "<tool_call>\n{}\n</tool_call>",
+        "<tool_call>\n[1]\n</tool_call>",
+        '<tool_call>\n[{"name": "pay", "arguments": {}}, {}]\n</tool_call>',
         '<tool_call>\n{"name": "pay", "arguments": [1]}\n</tool_call>',
         '<tool_call>\n{"name": "pay", "arguments": {"a": NaN}}\n</tool_call>',
         '<tool_call>\n{"name": "\\ud800", "arguments": {}}\n</tool_call>',
@@ -187,6 +190,8 @@ def test_without_tools_all_is_content_at_once(talker: Tokenizer, form: Format, t
 def test_what_is_no_call_is_content_as_it_was_written(
     talker: Tokenizer, form: Format, text: str
 ) -> None:
+    if form.name == "nemotron-nano-2":
+        text = text.replace("tool_call>", "TOOLCALL>").replace("<tool_ca", "<TOOLCA")
     found = parse(new_parser(talker, form), written(talker, "A\n" + text))
     assert found == Delta(content="A\n" + text)
 
@@ -217,7 +222,7 @@ def test_a_call_in_a_thought_is_thought(talker: Tokenizer, form: Format) -> None
         assert (found.reasoning, found.content) == tuple(text.split("</think>"))
     else:
         assert found.reasoning == text.partition("\n</think>")[0]
-        assert found.content == "\nNo."
+        assert found.content == ("No." if form.name == "nemotron-nano-2" else "\nNo.")
     assert found.calls == ()
 
 
