@@ -15,7 +15,7 @@ import naga
 from naga.config.base import ConfigError
 from naga.config.serve import ServerConfig
 from naga.data.formats import Format, format_of
-from naga.data.messages import Tool
+from naga.data.messages import Message, Tool
 from naga.data.tokenizer import Tokenizer
 from naga.engine.constraint import Constraint
 from naga.engine.engine import Engine
@@ -129,8 +129,9 @@ def read_chat(served: Served, body: bytes, tenant: str) -> Call[ChatRequest]:
     served.check_name(request.model)
     form = format_of(served.tokenizer)
     demanded = request.demanded
-    thinking = request.thinking and form.thinks and not demanded
-    prompt = _prompt(served.tokenizer, form, request, thinking=thinking)
+    messages = [message.message() for message in request.messages]
+    thinking = form.opens_thought(messages, request.thinking and not demanded)
+    prompt = _prompt(served.tokenizer, form, messages, request, thinking=thinking)
     head = _head(
         "chatcmpl",
         served,
@@ -157,13 +158,18 @@ def read_chat(served: Served, body: bytes, tenant: str) -> Call[ChatRequest]:
 
 
 def _prompt(
-    tokenizer: Tokenizer, form: Format, request: ChatRequest, *, thinking: bool
+    tokenizer: Tokenizer,
+    form: Format,
+    messages: Sequence[Message],
+    request: ChatRequest,
+    *,
+    thinking: bool,
 ) -> list[int]:
     """ApiError for what the format cannot say, and for text that is not Unicode."""
     try:
         return form.render_prompt(
             tokenizer,
-            [message.message() for message in request.messages],
+            messages,
             tools=request.offered,
             enable_thinking=thinking,
             calling=bool(request.demanded),

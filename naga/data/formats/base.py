@@ -37,8 +37,12 @@ class Parser(Protocol):
 class Format(ABC):
     name: str
     thinks: bool
-    """Whether a prompt can open a thought, which ends at the control token </think>."""
+    """Whether a prompt can open a thought, which ends at </think>, a control token or spelled."""
     has_tools: bool
+
+    def opens_thought(self, messages: Sequence[Message], wanted: bool) -> bool:
+        """Whether the reply to these begins with a thought, if one is `wanted`."""
+        return wanted and self.thinks
 
     @abstractmethod
     def render(

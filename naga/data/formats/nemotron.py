@@ -16,9 +16,8 @@ from typing import Any, final
 
 from naga.data.formats.base import Piece, last_user, markup
 from naga.data.formats.markup import MarkupFormat
-from naga.data.formats.parser import CALL, END_CALL
 from naga.data.messages import Message, Tool, ToolCall, read_json, read_object, to_json
-from naga.data.tokenizer import END_THINK, THINK
+from naga.data.tokenizer import CALL, END_CALL, END_THINK, THINK
 
 START = "<|im_start|>"
 END = "<|im_end|>"
@@ -81,23 +80,23 @@ class NemotronFormat(MarkupFormat):
             self.call_schema(())
         yield markup(f"{START}assistant\n{THINK}" + ("\n" if thinking else END_THINK))
 
-    def _read_call(self, text: str, tools: Sequence[Tool]) -> ToolCall | None:
+    def _read_calls(self, text: str, tools: Sequence[Tool]) -> Sequence[ToolCall]:
         function = FUNCTION.fullmatch(text)
         if function is None:
-            return None
+            return ()
         name, body = function[1], function[2]
         types = _types(next((tool for tool in tools if tool.name == name), None))
         arguments, place = {}, 0
         while place < len(body.rstrip()):
             found = PARAMETER.match(body, place)
             if found is None:
-                return None
+                return ()
             arguments[found[1]] = _value(found[2], types.get(found[1], ()))
             place = found.end()
         try:
-            return ToolCall(name=name, arguments=to_json(arguments))
+            return (ToolCall(name=name, arguments=to_json(arguments)),)
         except ValueError:
-            return None
+            return ()
 
 
 def _system(text: str, tools: Sequence[Tool]) -> Iterator[Piece]:
