@@ -128,8 +128,9 @@ NANO_TEMPLATE = """\
   {%- endfor -%}
   {{- ']</AVAILABLE_TOOLS>\\n\\nIf you decide to call any tool(s), use the following ' -}}
   {{- 'format:\\n<TOOLCALL>[{{"name": "tool_name1", "arguments": "tool_args1"}}, ' -}}
-  {{- '{{"name": "tool_name2", "arguments": "tool_args2"}}]</TOOLCALL>\\n\\nThe user will execute tool-calls and ' -}}
-  {{- 'return responses from tool(s) in this format:\\n<TOOL_RESPONSE>[{{"tool_response1"}}, ' -}}
+  {{- '{{"name": "tool_name2", "arguments": "tool_args2"}}]</TOOLCALL>\\n\\nThe user will ' -}}
+  {{- 'execute tool-calls and return ' -}}
+  {{- 'responses from tool(s) in this format:\\n<TOOL_RESPONSE>[{{"tool_response1"}}, ' -}}
   {{- '{{"tool_response2"}}]</TOOL_RESPONSE>\\n\\nBased on the tool responses, you can call ' -}}
   {{- 'additional tools if needed, correct tool calls if any errors are found, or just respond ' -}}
   {{- 'to the user.' -}}

@@ -223,10 +223,6 @@ def test_a_demanded_call_comes_whatever_the_model_would_say(
 ) -> None:
     wait = {"type": "function", "function": {"name": "wait"}}
     for choice, names in (("required", {"pay", "wait"}), (wait, {"wait"})):
-        if family == "nemotron":
-            with pytest.raises(openai.BadRequestError, match="cannot be forced"):
-                ask(talking, family, tool_choice=choice)
-            continue
         reply = ask(talking, family, tool_choice=choice).choices[0]
         assert reply.finish_reason == "tool_calls" and reply.message.content is None
         (call,) = reply.message.tool_calls

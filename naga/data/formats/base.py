@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from naga.config.base import ConfigError
 from naga.data.messages import Delta, Message, Rendered, Tool
@@ -31,6 +31,15 @@ class Parser(Protocol):
     def finish(self) -> Delta:
         """What was held back, at the end of the reply."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """What a text is held to."""
+
+    kind: Literal["json_schema", "grammar"]
+    text: str
+    """The JSON schema, or the grammar in Lark."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +89,10 @@ class Format(ABC):
         """`thinking` and `calling`: what the prompt left open. Without tools, calls are text."""
 
     @abstractmethod
-    def call_schema(self, tools: Sequence[Tool]) -> str:
-        """The JSON schema of what follows an opening that was `calling`, for any of the tools.
+    def demanded_call(self, tools: Sequence[Tool]) -> Demand:
+        """Of what follows an opening that was `calling`, for any of the tools.
 
-        ConfigError where the format's calls are no JSON.
+        ConfigError where it cannot be held to that.
         """
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from naga.data.formats.base import Piece, markup
+from naga.data.formats.base import Demand, Piece, markup
 from naga.data.formats.calls import calls_schema, read_call, written
 from naga.data.formats.markup import MarkupFormat
 from naga.data.messages import Message, Tool, ToolCall, read_object, to_json
@@ -83,8 +83,8 @@ class GraniteFormat(MarkupFormat):
     def _read_calls(self, text: str, tools: Sequence[Tool]) -> Sequence[ToolCall]:
         return read_call(text)
 
-    def call_schema(self, tools: Sequence[Tool]) -> str:
-        return to_json(calls_schema(tools))
+    def demanded_call(self, tools: Sequence[Tool]) -> Demand:
+        return Demand(kind="json_schema", text=to_json(calls_schema(tools)))
 
 
 def _turn(role: str, said: Sequence[Piece]) -> Iterator[Piece]:

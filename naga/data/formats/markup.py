@@ -7,7 +7,6 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from naga.config.base import ConfigError
 from naga.data.formats.base import Format, Parser, Piece, encode, require_messages
 from naga.data.formats.parser import MarkupParser
 from naga.data.messages import Message, Rendered, Tool, ToolCall
@@ -87,10 +86,4 @@ class MarkupFormat(Format):
             calling=calling,
             markers=self.call_markers,
             strips=self.strips,
-        )
-
-    def call_schema(self, tools: Sequence[Tool]) -> str:
-        raise ConfigError(
-            f"this model's format ({self.name}) writes calls that cannot be forced; "
-            'use tool_choice "auto"'
         )

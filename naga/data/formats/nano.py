@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import final
 
 from naga.config.base import ConfigError
-from naga.data.formats.base import Piece, markup
+from naga.data.formats.base import Demand, Piece, markup
 from naga.data.formats.calls import calls_schema, read_list, written
 from naga.data.formats.markup import MarkupFormat
 from naga.data.messages import Message, Tool, ToolCall, to_json
@@ -96,9 +96,9 @@ class NanoFormat(MarkupFormat):
     def _read_calls(self, text: str, tools: Sequence[Tool]) -> Sequence[ToolCall]:
         return read_list(text)
 
-    def call_schema(self, tools: Sequence[Tool]) -> str:
+    def demanded_call(self, tools: Sequence[Tool]) -> Demand:
         one = {"type": "array", "items": calls_schema(tools), "minItems": 1, "maxItems": 1}
-        return to_json(one)
+        return Demand(kind="json_schema", text=to_json(one))
 
     def _cleaned(self, text: str) -> str:
         return text.replace(ON, "").replace(OFF, "").strip() if self.switched else text.strip()

@@ -9,7 +9,7 @@ from typing import final
 
 from naga.config.base import ConfigError
 from naga.data import chat
-from naga.data.formats.base import Format, Parser
+from naga.data.formats.base import Demand, Format, Parser
 from naga.data.formats.calls import calls_schema, read_call
 from naga.data.formats.parser import MarkupParser
 from naga.data.messages import Message, Rendered, Tool, to_json
@@ -56,10 +56,10 @@ class OwnFormat(Format):
         reader = read_call if tools else None
         return MarkupParser(tokenizer, reader, thinking=thinking, calling=calling, blanks=False)
 
-    def call_schema(self, tools: Sequence[Tool]) -> str:
+    def demanded_call(self, tools: Sequence[Tool]) -> Demand:
         if not self.has_tools:
             raise ConfigError("this model's format has no tools; send none")
-        return to_json(calls_schema(tools))
+        return Demand(kind="json_schema", text=to_json(calls_schema(tools)))
 
     def _refuse(self, tools: Sequence[Tool]) -> None:
         if tools and not self.has_tools:

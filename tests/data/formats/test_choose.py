@@ -102,7 +102,7 @@ def test_a_tokenizer_of_naga_s_without_tokens_for_tools_has_none(tmp_path: Path)
         with pytest.raises(ConfigError, match="format has no tools; send none"):
             form.render_prompt(tokenizer, messages, tools=tools)
     with pytest.raises(ConfigError, match="format has no tools; send none"):
-        form.call_schema((tool,))
+        form.demanded_call((tool,))
     tokenizer.save(tmp_path)
     for name in ("chat_template.jinja", "tokenizer_config.json", "tokenizer.json"):
         assert (tmp_path / name).read_bytes() == (SHIPPED / name).read_bytes()
