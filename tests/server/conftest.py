@@ -70,7 +70,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "The client shall pay each invoice within 30 days.",
         "甲方应在收到发票后三十日内付款。",
     ]
-    tokenizer = without_tools(train_tokenizer(texts * 4, 320))
+    tokenizer = without_tools(train_tokenizer(texts * 4, 323))
     model = tiny_model(tokenizer)
     path = tmp_path_factory.mktemp("checkpoint") / MODEL
     save_model(path, model.config, model.state_dict(), dtype=torch.float32, tokenizer=tokenizer)
