@@ -5,6 +5,7 @@ The templates are an oracle of their own: transformers runs them, and must get t
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from naga.data.tokenizer import Tokenizer, train_tokenizer
 
@@ -171,6 +172,16 @@ def naga_folder(folder: Path, *, tags: bool = True) -> Path:
     assert tags
     train_tokenizer(TEXTS * 4, 340).save(folder)
     return folder
+
+
+def without_tools(tokenizer: Tokenizer) -> Tokenizer:
+    """As naga's were before calls: the tokens for them are other control tokens."""
+    with TemporaryDirectory() as folder:
+        tokenizer.save(Path(folder))
+        file = Path(folder) / "tokenizer.json"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("<|tool|>", "<|other|>"), encoding="utf-8")
+        return Tokenizer.load(Path(folder))
 
 
 def granite_folder(folder: Path, *, tags: bool = True) -> Path:
