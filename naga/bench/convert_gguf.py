@@ -27,7 +27,6 @@ from naga.checkpoint.layout import Shape
 from naga.checkpoint.load import StoredModel
 from naga.config.base import ConfigError
 from naga.config.model import ModelConfig
-from naga.data.template import CHAT_TEMPLATE
 from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
 from naga.model.lm import value_dtype
 
@@ -152,7 +151,7 @@ def _add_tokenizer(writer: "GGUFWriter", model: Path, vocab_size: int) -> None:
     # Else it takes token 11.
     writer.add_bos_token_id(tokenizer.control_id(END_OF_TEXT))
     writer.add_add_bos_token(False)
-    writer.add_chat_template(CHAT_TEMPLATE)
+    writer.add_chat_template(tokenizer.template or "")
 
 
 def _add_attention(writer: "GGUFWriter", config: ModelConfig) -> None:

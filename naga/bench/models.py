@@ -20,7 +20,7 @@ from naga.checkpoint.save import save_made
 from naga.config.base import ConfigError
 from naga.config.load import load_config
 from naga.config.model import ModelConfig
-from naga.data.tokenizer import CONTROL, Tokenizer, train_tokenizer
+from naga.data.tokenizer import CONTROL, TOOL_CONTROL, Tokenizer, train_tokenizer
 from naga.model.init import initial_value
 
 PRESETS = Path(__file__).parents[2] / "recipes" / "models"
@@ -87,4 +87,4 @@ def generator_of(seed: int, name: str) -> torch.Generator:
 def byte_tokenizer() -> Tokenizer:
     """A token for every byte and the control tokens, so that the folder serves and chats."""
     # One letter has no pair to merge.
-    return train_tokenizer(["a"], len(CONTROL) + 256)
+    return train_tokenizer(["a"], len(CONTROL + TOOL_CONTROL) + 256)

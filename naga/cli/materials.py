@@ -14,7 +14,7 @@ from naga.config.base import ConfigError
 def train_tokenizer(
     out: Annotated[Path, typer.Argument(help="Folder to write. 输出目录")],
     paths: Annotated[list[Path], typer.Argument(help="Text files or folders. 文本")],
-    vocab_size: Annotated[int, typer.Option(min=263, help="Tokens in all. 词表大小")] = 4096,
+    vocab_size: Annotated[int, typer.Option(min=266, help="Tokens in all. 词表大小")] = 4096,
     sample_every: Annotated[
         int, typer.Option(min=1, help="Use every n-th document only. 抽样间隔")
     ] = 1,

@@ -4,11 +4,17 @@
     <|user|>CONTENT<|end|>
     <|assistant|><think>REASONING</think>CONTENT<|end|>
 
+and, where the tokenizer has the tokens for it (TOOL_CONTROL), with tools: their JSON at the end of
+the system turn, a line each, calls after CONTENT, and what a tool answers:
+
+    <tool_call>{"name": NAME, "arguments": {...}}</tool_call>
+    <|tool|>CONTENT<|end|>
+
 with nothing between the lines. Control tokens stand directly on both sides of every content, so
 encoding piece by piece equals encoding the whole; a control string inside a content stays plain
 text. Reasoning of assistant turns before the last user message is dropped: their think block is
-empty. CHAT_TEMPLATE is the same format for other programs. It has no tools. Does not match stop
-strings, and knows no other model's format (data/formats).
+empty. The templates of template.py are the same format for other programs. Does not match stop
+strings, and knows no other model's format (data/formats) and no calls in replies.
 """
 
 import codecs
@@ -16,9 +22,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from naga.config.base import ConfigError
-from naga.data.messages import Delta, Message, Rendered
-from naga.data.template import CHAT_TEMPLATE
-from naga.data.tokenizer import ASSISTANT, END, END_THINK, SYSTEM, THINK, USER, Tokenizer
+from naga.data.messages import Delta, Message, Rendered, Tool, ToolCall, read_object, to_json
+from naga.data.template import CHAT_TEMPLATE, TOOLS_HEADING
+from naga.data.tokenizer import (
+    ASSISTANT,
+    CALL,
+    END,
+    END_CALL,
+    END_THINK,
+    SYSTEM,
+    THINK,
+    TOOL,
+    USER,
+    Tokenizer,
+)
 
 __all__ = [
     "CHAT_TEMPLATE",
@@ -41,15 +58,20 @@ class _Piece:
     learned: bool
 
 
-def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> Rendered:
-    """A whole conversation for training: learned are REASONING </think> CONTENT <|end|>.
+TURNS = {"system": SYSTEM, "user": USER, "tool": TOOL}
 
-    An empty think block is given, not learned: `<think></think>` is part of the prompt that
-    switches thinking off.
+
+def render(
+    tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Tool] = ()
+) -> Rendered:
+    """A whole conversation for training: learned are REASONING </think> CONTENT, calls and <|end|>.
+
+    ConfigError for tools where the tokenizer has no tokens for them. An empty think block is given,
+    not learned: `<think></think>` is part of the prompt that switches thinking off.
     """
     tokens: list[int] = []
     loss_mask: list[bool] = []
-    for piece in _pieces(messages):
+    for piece in _pieces(tokenizer, messages, tools):
         ids = _encode(tokenizer, piece)
         tokens += ids
         loss_mask += [piece.learned] * len(ids)
@@ -57,12 +79,18 @@ def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> Rendered:
 
 
 def render_prompt(
-    tokenizer: Tokenizer, messages: Sequence[Message], *, enable_thinking: bool = True
+    tokenizer: Tokenizer,
+    messages: Sequence[Message],
+    tools: Sequence[Tool] = (),
+    *,
+    enable_thinking: bool = True,
+    calling: bool = False,
 ) -> list[int]:
     """The conversation so far and the opening of the reply: `<|assistant|><think>`, closed at once
-    with `</think>` if thinking is off."""
-    opening = (ASSISTANT, THINK) if enable_thinking else (ASSISTANT, THINK, END_THINK)
-    tokens = [token for piece in _pieces(messages) for token in _encode(tokenizer, piece)]
+    with `</think>` if thinking is off, and then `<tool_call>` if it is `calling`."""
+    opening = (ASSISTANT, THINK, END_THINK, CALL)[: 4 if calling else 2 if enable_thinking else 3]
+    pieces = _pieces(tokenizer, messages, tools)
+    tokens = [token for piece in pieces for token in _encode(tokenizer, piece)]
     return tokens + [tokenizer.control_id(name) for name in opening]
 
 
@@ -76,30 +104,56 @@ def _encode(tokenizer: Tokenizer, piece: _Piece) -> list[int]:
     return [tokenizer.control_id(piece.text)] if piece.control else tokenizer.encode(piece.text)
 
 
-def _pieces(messages: Sequence[Message]) -> Iterator[_Piece]:
+def _pieces(
+    tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Tool]
+) -> Iterator[_Piece]:
     if not messages:
         raise ConfigError("a conversation needs at least one message")
+    if not tokenizer.has_tools() and (tools or any(_of_tools(message) for message in messages)):
+        raise ConfigError("this model's format has no tools; send none, and no calls of them")
+    if tools and messages[0].role != "system":
+        yield from _turn("system", _offer("", tools))
     last_user = max((i for i, m in enumerate(messages) if m.role == "user"), default=-1)
     for index, message in enumerate(messages):
-        if message.role == "tool" or message.calls:
-            raise ConfigError("this model's format has no tools; send none, and no calls of them")
         if message.role == "assistant":
-            yield from _assistant(message.content, message.reasoning if index > last_user else "")
+            yield from _assistant(message, message.reasoning if index > last_user else "")
+        elif message.role == "system" and index == 0:
+            yield from _turn("system", _offer(message.content, tools))
         else:
-            yield _Piece(
-                text=USER if message.role == "user" else SYSTEM, control=True, learned=False
-            )
-            yield _Piece(text=message.content, control=False, learned=False)
-            yield _Piece(text=END, control=True, learned=False)
+            yield from _turn(message.role, message.content)
 
 
-def _assistant(content: str, reasoning: str) -> Iterator[_Piece]:
+def _of_tools(message: Message) -> bool:
+    return message.role == "tool" or bool(message.calls)
+
+
+def _offer(content: str, tools: Sequence[Tool]) -> str:
+    """What the first system turn says."""
+    lines = [TOOLS_HEADING, *(to_json(tool.function) for tool in tools)] if tools else []
+    return content + "\n\n" * bool(content and lines) + "\n".join(lines)
+
+
+def _turn(role: str, content: str) -> Iterator[_Piece]:
+    yield _Piece(text=TURNS[role], control=True, learned=False)
+    yield _Piece(text=content, control=False, learned=False)
+    yield _Piece(text=END, control=True, learned=False)
+
+
+def _assistant(message: Message, reasoning: str) -> Iterator[_Piece]:
     yield _Piece(text=ASSISTANT, control=True, learned=False)
     yield _Piece(text=THINK, control=True, learned=False)
     yield _Piece(text=reasoning, control=False, learned=True)
     yield _Piece(text=END_THINK, control=True, learned=bool(reasoning))
-    yield _Piece(text=content, control=False, learned=True)
+    yield _Piece(text=message.content, control=False, learned=True)
+    for call in message.calls:
+        yield _Piece(text=CALL, control=True, learned=True)
+        yield _Piece(text=_written(call), control=False, learned=True)
+        yield _Piece(text=END_CALL, control=True, learned=True)
     yield _Piece(text=END, control=True, learned=True)
+
+
+def _written(call: ToolCall) -> str:
+    return to_json({"name": call.name, "arguments": read_object(call.arguments)})
 
 
 class ReplyParser:

@@ -1,7 +1,7 @@
 """Tokenizer: text <-> token ids, and the training of a byte-level BPE, over `tokenizers`.
 
 What we train: every byte is in the alphabet, so any text round-trips; a digit is always one token;
-Chinese runs, words and punctuation never merge with each other; control tokens are ids 0..6.
+Chinese runs, words and punctuation never merge with each other; control tokens come first (0..9).
 A tokenizer.json from elsewhere (byte-level as GPT-NeoX, byte-fallback as Llama) works for text too.
 Text is only ever text: a control string inside it is spelled out, never turned into a control id.
 Does not know the order of control tokens in a conversation (chat.py).
@@ -16,7 +16,7 @@ from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trai
 from tokenizers import Tokenizer as Backend
 
 from naga.config.base import ConfigError
-from naga.data.template import CHAT_TEMPLATE
+from naga.data.template import CHAT_TEMPLATE, TOOL_CHAT_TEMPLATE
 from naga.disk import write_atomic
 
 END_OF_TEXT = "<|endoftext|>"
@@ -27,6 +27,11 @@ END = "<|end|>"
 THINK = "<think>"
 END_THINK = "</think>"
 CONTROL = (END_OF_TEXT, SYSTEM, USER, ASSISTANT, END, THINK, END_THINK)
+TOOL = "<|tool|>"
+CALL = "<tool_call>"
+END_CALL = "</tool_call>"
+# A chat tokenizer without these, as naga-mini's, talks without tools.
+TOOL_CONTROL = (TOOL, CALL, END_CALL)
 
 # The alternatives in order: one digit, a run of Chinese characters, an English contraction, a word
 # with the space before it, punctuation with the space before it, line ends, other blanks (the last
@@ -58,7 +63,7 @@ class Tokenizer:
         self._special_ids = frozenset(self._special.values())
         self._byte_level = _is_byte_level(backend)
         self._token_bytes: dict[int, bytes] = {}
-        self._companions = _chat_companions() if self.is_chat() else companions
+        self._companions = _chat_companions(self.has_tools()) if self.is_chat() else companions
         self.vocab_size: int = max(backend.get_vocab().values()) + 1
 
     @staticmethod
@@ -145,6 +150,10 @@ class Tokenizer:
         """Whether it has every control token, so that chat.py can render with it."""
         return all(name in self._special for name in CONTROL)
 
+    def has_tools(self) -> bool:
+        """Whether, being a chat tokenizer, it has what chat.py writes calls of tools with."""
+        return self.is_chat() and all(name in self._special for name in TOOL_CONTROL)
+
     @property
     def added(self) -> frozenset[str]:
         """The names that its file adds to the vocabulary, control tokens and others."""
@@ -201,10 +210,11 @@ def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
     A small corpus may have fewer pairs to merge than asked: see the result's `vocab_size`.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    smallest = len(CONTROL) + len(alphabet)
+    control = CONTROL + TOOL_CONTROL
+    smallest = len(control) + len(alphabet)
     if vocab_size < smallest:
         raise ConfigError(
-            f"vocab_size {vocab_size} is too small: {len(CONTROL)} control tokens and "
+            f"vocab_size {vocab_size} is too small: {len(control)} control tokens and "
             f"{len(alphabet)} bytes need {smallest}"
         )
     backend = Backend(models.BPE())
@@ -218,7 +228,7 @@ def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=2,
-        special_tokens=[AddedToken(name, special=True, normalized=False) for name in CONTROL],
+        special_tokens=[AddedToken(name, special=True, normalized=False) for name in control],
         initial_alphabet=alphabet,
         show_progress=False,
     )
@@ -236,14 +246,15 @@ def _refuse_empty(documents: Iterable[str]) -> Iterator[str]:
         raise ConfigError("no text to train a tokenizer on")
 
 
-def _chat_companions() -> dict[str, str]:
+def _chat_companions(tools: bool) -> dict[str, str]:
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": END,
         "pad_token": END_OF_TEXT,
         "clean_up_tokenization_spaces": False,
     }
-    return {CONFIG_FILE: json.dumps(config, indent=2) + "\n", TEMPLATE_FILE: CHAT_TEMPLATE}
+    template = TOOL_CHAT_TEMPLATE if tools else CHAT_TEMPLATE
+    return {CONFIG_FILE: json.dumps(config, indent=2) + "\n", TEMPLATE_FILE: template}
 
 
 def _is_byte_level(backend: Backend) -> bool:

@@ -91,7 +91,7 @@ def chat_request(
         prompt=tuple(prompt),
         boundaries=form.message_ends(tokenizer, prompt),
         sampling=sampling,
-        thinking=enable_thinking and form.thinks,
+        thinking=form.opens_thought(messages, enable_thinking),
         choice=choice,
         tools=tuple(tools),
     )

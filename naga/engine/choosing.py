@@ -10,6 +10,7 @@ from copy import copy
 from math import inf
 from typing import Self
 
+from naga.config.base import ConfigError
 from naga.data.tokenizer import END_THINK, Tokenizer
 from naga.engine.constraint import ConstraintFailed, Matcher, compile_constraint
 from naga.engine.request import Request
@@ -33,8 +34,9 @@ class Chooser:
         self._tokenizer = tokenizer
         self._stop_ids = stop_ids
         self._num_tokens = 0
-        self._thought: tuple[int, ...] | None = () if request.thinking else None
-        self._end_think = tokenizer.control_id(END_THINK) if request.thinking else None
+        thinking = request.thinking and _ends_at_token(request, tokenizer)
+        self._thought: tuple[int, ...] | None = () if thinking else None
+        self._end_think = tokenizer.control_id(END_THINK) if thinking else None
         self._bias = sampling.logit_bias
         self._bias_without_end = self._bias + tuple(
             (end, -inf) for end in sorted(stop_ids) if end < tokenizer.vocab_size
@@ -43,7 +45,7 @@ class Chooser:
         if sampling.constraint is not None:
             self._matcher = compile_constraint(sampling.constraint, tokenizer, stop_ids)
         self._mask: bytes | None = None
-        if not request.thinking:
+        if not thinking:
             self._begin_content()
         self._close_thought_at_budget()
 
@@ -135,6 +137,19 @@ class Chooser:
             return
         closing = _closing(self._tokenizer, self._thought) if budget else ()
         self.forced = (*closing, self._end_think)
+
+
+def _ends_at_token(request: Request, tokenizer: Tokenizer) -> bool:
+    """Whether the end of a thought is a token; ConfigError where one is needed and is none."""
+    known = tokenizer.has_control(END_THINK)
+    if not known and request.sampling.thinking_budget is not None:
+        raise ConfigError("thinking_budget: this model ends its thoughts with text, not a token")
+    if not known and request.sampling.constraint is not None:
+        raise ConfigError(
+            "an answer of a given form: this model ends its thoughts with text, not a token; "
+            "switch thinking off"
+        )
+    return known
 
 
 def _closing(tokenizer: Tokenizer, thought: Sequence[int]) -> list[int]:

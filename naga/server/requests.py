@@ -14,8 +14,8 @@ from typing import Generic
 import naga
 from naga.config.base import ConfigError
 from naga.config.serve import ServerConfig
-from naga.data.formats import Format, format_of
-from naga.data.messages import Tool
+from naga.data.formats import Demand, Format, format_of
+from naga.data.messages import Message, Tool
 from naga.data.tokenizer import Tokenizer
 from naga.engine.constraint import Constraint
 from naga.engine.engine import Engine
@@ -81,7 +81,7 @@ class Call(Generic[AnyRequest]):
     conversation: str | None = None
     """Its name."""
     tools: tuple[Tool, ...] = ()
-    call_schema: str | None = None
+    demand: Demand | None = None
     """Of the call that the answer must be, which the prompt has opened."""
 
     def engine_requests(self) -> list[Request]:
@@ -90,8 +90,8 @@ class Call(Generic[AnyRequest]):
         ConfigError for what does not go together.
         """
         sampling = self.request.sampling(seed=self.head.seed, max_tokens=self.max_tokens)
-        if self.call_schema is not None:
-            demanded = Constraint(kind="json_schema", text=self.call_schema)
+        if self.demand is not None:
+            demanded = Constraint(kind=self.demand.kind, text=self.demand.text)
             sampling = replace(sampling, constraint=demanded)
         return [
             Request(
@@ -106,7 +106,7 @@ class Call(Generic[AnyRequest]):
                 deadline_s=self.request.deadline_s,
                 boundaries=self.boundaries,
                 tools=self.tools,
-                calling=self.call_schema is not None,
+                calling=self.demand is not None,
             )
             for index, prompt in enumerate(self.prompts)
             for choice in range(self.head.per_prompt)
@@ -129,8 +129,9 @@ def read_chat(served: Served, body: bytes, tenant: str) -> Call[ChatRequest]:
     served.check_name(request.model)
     form = format_of(served.tokenizer)
     demanded = request.demanded
-    thinking = request.thinking and form.thinks and not demanded
-    prompt = _prompt(served.tokenizer, form, request, thinking=thinking)
+    messages = [message.message() for message in request.messages]
+    thinking = form.opens_thought(messages, request.thinking and not demanded)
+    prompt = _prompt(served.tokenizer, form, messages, request, thinking=thinking)
     head = _head(
         "chatcmpl",
         served,
@@ -152,18 +153,31 @@ def read_chat(served: Served, body: bytes, tenant: str) -> Call[ChatRequest]:
         boundaries=form.message_ends(served.tokenizer, prompt),
         conversation=request.prompt_cache_key,
         tools=request.offered,
-        call_schema=form.call_schema(demanded) if demanded else None,
+        demand=_demand(form, demanded),
     )
 
 
+def _demand(form: Format, tools: Sequence[Tool]) -> Demand | None:
+    """ApiError for tools whose calls cannot be forced."""
+    try:
+        return form.demanded_call(tools) if tools else None
+    except ConfigError as error:
+        raise ApiError(status=400, message=str(error), param="tool_choice") from None
+
+
 def _prompt(
-    tokenizer: Tokenizer, form: Format, request: ChatRequest, *, thinking: bool
+    tokenizer: Tokenizer,
+    form: Format,
+    messages: Sequence[Message],
+    request: ChatRequest,
+    *,
+    thinking: bool,
 ) -> list[int]:
     """ApiError for what the format cannot say, and for text that is not Unicode."""
     try:
         return form.render_prompt(
             tokenizer,
-            [message.message() for message in request.messages],
+            messages,
             tools=request.offered,
             enable_thinking=thinking,
             calling=bool(request.demanded),

@@ -140,7 +140,7 @@ class Choice:
         if output.finish_reason is not None:
             self.last = output
         entries = _logprob_entries(output, tokenizer)
-        if self.in_reasoning and output.token == tokenizer.control_id(END_THINK):
+        if self.in_reasoning and _ends_thought(output, tokenizer):
             self.in_reasoning = False
         if self.in_reasoning:
             self.reasoning_logprobs += entries
@@ -294,6 +294,12 @@ def _chunk(
 
 def event_of(data: Json) -> bytes:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def _ends_thought(output: Output, tokenizer: Tokenizer) -> bool:
+    if tokenizer.has_control(END_THINK):
+        return output.token == tokenizer.control_id(END_THINK)
+    return bool(output.content or output.calls)
 
 
 def _logprob_entries(output: Output, tokenizer: Tokenizer) -> list[Json]:

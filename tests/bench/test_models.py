@@ -112,7 +112,7 @@ def test_a_checkpoint_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_vocabulary_without_room_for_bytes_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="tokenizer has 263 tokens, the model only 96"):
+    with pytest.raises(ConfigError, match="tokenizer has 266 tokens, the model only 96"):
         make_model(CONFIGS["naga"], tmp_path / "m", seed=0, dtype=torch.float32)
 
 
@@ -129,7 +129,7 @@ def test_every_preset_is_found_by_its_name() -> None:
 
 def test_the_tokenizer_spells_any_text() -> None:
     tokenizer = byte_tokenizer()
-    assert tokenizer.vocab_size == 263 and tokenizer.is_chat()
+    assert tokenizer.vocab_size == 266 and tokenizer.is_chat()
     text = "rent 租金 \U0001f600\n"
     assert len(tokenizer.encode(text)) == len(text.encode())
     assert tokenizer.decode(tokenizer.encode(text)) == text

@@ -5,6 +5,7 @@ The templates are an oracle of their own: transformers runs them, and must get t
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from naga.data.tokenizer import Tokenizer, train_tokenizer
 
@@ -17,7 +18,10 @@ GRANITE_CONTROL = ("<|end_of_text|>", "<|start_of_role|>", "<|end_of_role|>")
 # In the published file these are added tokens, and not special ones.
 TAGS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 NEMOTRON_CONTROL = ("<|im_start|>", "<|im_end|>")
+NANO_CONTROL = ("<SPECIAL_12>", "<SPECIAL_10>", "<SPECIAL_11>")
+NANO_TAGS = ("<TOOLCALL>", "</TOOLCALL>", "<TOOL_RESPONSE>", "</TOOL_RESPONSE>")
 THOUGHT = ("<think>", "</think>")
+CONTROL = (*GRANITE_CONTROL, *NEMOTRON_CONTROL, *NANO_CONTROL, *TAGS, *NANO_TAGS, *THOUGHT)
 
 GRANITE_TEMPLATE = """\
 {%- set about = 'You are a helpful assistant with access to the following tools. You may call one \
@@ -106,6 +110,80 @@ NEMOTRON_TEMPLATE = """\
 """
 
 
+NANO_TEMPLATE = """\
+{%- set mode = namespace(on=true) -%}
+{%- for message in messages if message.role in ('user', 'system') -%}
+  {%- if '/think' in message.content -%}{%- set mode.on = true -%}
+  {%- elif '/no_think' in message.content -%}{%- set mode.on = false -%}
+  {%- endif -%}
+{%- endfor -%}
+{%- if not enable_thinking | default(true) -%}{%- set mode.on = false -%}{%- endif -%}
+{%- set first = messages[0].content if messages[0].role == 'system' else '' -%}
+{%- set own = first | replace('/think', '') | replace('/no_think', '') | trim -%}
+{{- '<SPECIAL_10>System\\n' + own -}}
+{%- if tools -%}
+  {{- ('\\n\\n' if own else '') + 'You can use the following tools to assist the user if ' -}}
+  {{- 'required:\\n<AVAILABLE_TOOLS>[' -}}
+  {%- for tool in tools -%}
+    {{- (tool.function | tojson) + ('' if loop.last else ', ') -}}
+  {%- endfor -%}
+  {{- ']</AVAILABLE_TOOLS>\\n\\nIf you decide to call any tool(s), use the following ' -}}
+  {{- 'format:\\n<TOOLCALL>[{{"name": "tool_name1", "arguments": "tool_args1"}}, ' -}}
+  {{- '{{"name": "tool_name2", "arguments": "tool_args2"}}]</TOOLCALL>\\n\\nThe user will ' -}}
+  {{- 'execute tool-calls and return ' -}}
+  {{- 'responses from tool(s) in this format:\\n<TOOL_RESPONSE>[{{"tool_response1"}}, ' -}}
+  {{- '{{"tool_response2"}}]</TOOL_RESPONSE>\\n\\nBased on the tool responses, you can call ' -}}
+  {{- 'additional tools if needed, correct tool calls if any errors are found, or just respond ' -}}
+  {{- 'to the user.' -}}
+{%- endif -%}
+{{- '\\n' -}}
+{%- for message in (messages[1:] if messages[0].role == 'system' else messages) -%}
+  {%- if message.role == 'tool' -%}
+    {%- set begins = loop.first or loop.previtem.role != 'tool' -%}
+    {{- '<SPECIAL_11>User\\n<TOOL_RESPONSE>[' if begins else ', ' -}}
+    {{- message.content -}}
+    {{- ']</TOOL_RESPONSE>\\n' if loop.last or loop.nextitem.role != 'tool' else '' -}}
+  {%- elif message.role == 'user' -%}
+    {%- set said = message.content | replace('/think', '') | replace('/no_think', '') | trim -%}
+    {{- '<SPECIAL_11>User\\n' + said + '\\n' -}}
+  {%- else -%}
+    {{- '<SPECIAL_11>Assistant\\n' -}}
+    {%- set thought = message.reasoning_content | default('') | trim -%}
+    {%- if loop.last -%}
+      {{- '<think>\\n' + thought + '\\n</think>\\n' if thought else '<think></think>' -}}
+    {%- endif -%}
+    {{- message.content | trim -}}
+    {%- for call in message.tool_calls or [] -%}
+      {{- ('\\n\\n' if message.content | trim else '') + '<TOOLCALL>[' if loop.first else ', ' -}}
+      {{- '{"name": "' + call.function.name + '", "arguments": ' -}}
+      {{- (call.function.arguments | tojson) + '}' + (']</TOOLCALL>' if loop.last else '') -}}
+    {%- endfor -%}
+    {{- '\\n<SPECIAL_12>\\n' -}}
+  {%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+  {{- '<SPECIAL_11>Assistant\\n<think>' + ('\\n' if mode.on else '</think>') -}}
+{%- endif -%}
+"""
+
+
+def naga_folder(folder: Path, *, tags: bool = True) -> Path:
+    """As `naga tokenizer train` makes it, which has tokens for calls."""
+    assert tags
+    train_tokenizer(TEXTS * 4, 340).save(folder)
+    return folder
+
+
+def without_tools(tokenizer: Tokenizer) -> Tokenizer:
+    """As naga's were before calls: the tokens for them are other control tokens."""
+    with TemporaryDirectory() as folder:
+        tokenizer.save(Path(folder))
+        file = Path(folder) / "tokenizer.json"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("<|tool|>", "<|other|>"), encoding="utf-8")
+        return Tokenizer.load(Path(folder))
+
+
 def granite_folder(folder: Path, *, tags: bool = True) -> Path:
     """`tags`: whether calls are opened and closed by tokens of their own."""
     return _folder(folder, GRANITE_CONTROL, TAGS if tags else (), GRANITE_TEMPLATE)
@@ -114,6 +192,11 @@ def granite_folder(folder: Path, *, tags: bool = True) -> Path:
 def nemotron_folder(folder: Path, *, tags: bool = True) -> Path:
     added = THOUGHT + (TAGS if tags else ())
     return _folder(folder, NEMOTRON_CONTROL, added, NEMOTRON_TEMPLATE)
+
+
+def nano_folder(folder: Path, *, tags: bool = True) -> Path:
+    added = THOUGHT + NANO_TAGS if tags else ()
+    return _folder(folder, NANO_CONTROL, added, NANO_TEMPLATE)
 
 
 def _folder(folder: Path, special: tuple[str, ...], added: tuple[str, ...], template: str) -> Path:

@@ -9,11 +9,13 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from naga.config.base import ConfigError
 from naga.data.chat import Message, ReplyParser, render, render_prompt
-from naga.data.tokenizer import CONTROL, END_THINK, THINK, Tokenizer
+from naga.data.messages import Tool, ToolCall
+from naga.data.tokenizer import CONTROL, END_THINK, THINK, TOOL_CONTROL, Tokenizer
 
+NAMES = CONTROL + TOOL_CONTROL
 PARTS = ["你好", "。", " ", "\n", "\t", "a", "The rent", "12", "{{", "}}", "{% if %}", "é", "😀"]
 PLAIN = st.lists(st.sampled_from(PARTS), max_size=6).map("".join)
-HOSTILE = st.lists(st.sampled_from([*PARTS, *CONTROL]), max_size=6).map("".join)
+HOSTILE = st.lists(st.sampled_from([*PARTS, *NAMES]), max_size=6).map("".join)
 
 
 def conversations(text: st.SearchStrategy[str]) -> st.SearchStrategy[list[Message]]:
@@ -32,7 +34,7 @@ def as_dict(message: Message) -> dict[str, str]:
 def spell(tokenizer: Tokenizer, ids: list[int]) -> str:
     """The ids as a string, control tokens by name."""
     data = (
-        CONTROL[index].encode() if index < len(CONTROL) else tokenizer.token_bytes(index)
+        NAMES[index].encode() if index < len(NAMES) else tokenizer.token_bytes(index)
         for index in ids
     )
     return b"".join(data).decode()
@@ -57,6 +59,41 @@ def test_the_format_is_as_documented(tokenizer: Tokenizer) -> None:
     assert spell(tokenizer, list(render(tokenizer, messages).tokens)) == (
         "<|system|>S<|end|><|user|>1<|end|><|assistant|><think></think>A<|end|>"
         "<|user|>2<|end|><|assistant|><think>new</think>B<|end|>"
+    )
+
+
+def test_tools_are_as_documented(tokenizer: Tokenizer) -> None:
+    declared = '{"type": "function", "function": {"name": "pay", "parameters": {"a": 1}}}'
+    tools = [
+        Tool(name="pay", declared=declared),
+        Tool(name="é", declared='{"function": {"name": "é"}}'),
+    ]
+    call = ToolCall(name="pay", arguments='{"a":  "甲"}')
+    messages = [
+        Message(role="system", content="S"),
+        Message(role="user", content="1"),
+        Message(role="assistant", content="A", reasoning="why", calls=(call, call)),
+        Message(role="tool", content="R"),
+        Message(role="assistant", content="B"),
+    ]
+    offered = (
+        "You can call these tools, one in each line:\n"
+        '{"name": "pay", "parameters": {"a": 1}}\n{"name": "é"}<|end|>'
+    )
+    learned = (
+        'why</think>A<tool_call>{"name": "pay", "arguments": {"a": "甲"}}</tool_call>'
+        '<tool_call>{"name": "pay", "arguments": {"a": "甲"}}</tool_call><|end|>'
+    )
+    rendered = render(tokenizer, messages, tools)
+    assert spell(tokenizer, list(rendered.tokens)) == (
+        f"<|system|>S\n\n{offered}<|user|>1<|end|><|assistant|><think>{learned}"
+        "<|tool|>R<|end|><|assistant|><think></think>B<|end|>"
+    )
+    spans = zip(rendered.tokens, rendered.loss_mask, strict=True)
+    assert spell(tokenizer, [token for token, flag in spans if flag]) == learned + "B<|end|>"
+    prompt = render_prompt(tokenizer, messages[1:2], tools, calling=True)
+    assert spell(tokenizer, prompt) == (
+        f"<|system|>{offered}<|user|>1<|end|><|assistant|><think></think><tool_call>"
     )
 
 
@@ -128,7 +165,7 @@ def test_control_ids_come_from_the_format_alone(
 ) -> None:
     tokens = render(tokenizer, messages).tokens
     expected = sum(4 if message.role == "assistant" else 2 for message in messages)
-    assert sum(token < len(CONTROL) for token in tokens) == expected
+    assert sum(token < len(NAMES) for token in tokens) == expected
 
 
 @given(messages=conversations(HOSTILE))
@@ -208,7 +245,7 @@ def test_a_character_cut_off_by_the_end_of_thought_stays_in_the_reasoning(
 def test_no_two_contents_touch(tokenizer: Tokenizer, messages: list[Message]) -> None:
     """Piecewise = whole: every run of plain text in a rendering is one content's own encoding."""
     tokens = list(render(tokenizer, messages).tokens)
-    controls = [index for index, token in enumerate(tokens) if token < len(CONTROL)]
+    controls = [index for index, token in enumerate(tokens) if token < len(NAMES)]
     runs = [tokens[left + 1 : right] for left, right in pairwise(controls)]
     texts = {message.content for message in messages} | {m.reasoning for m in messages} | {""}
     allowed = [tokenizer.encode(text) for text in texts]

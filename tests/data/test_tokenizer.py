@@ -8,10 +8,11 @@ from tokenizers import AddedToken, decoders, models, normalizers
 from tokenizers import Tokenizer as Backend
 
 from naga.config.base import ConfigError
-from naga.data.tokenizer import CONTROL, PIECES, Tokenizer, train_tokenizer
+from naga.data.tokenizer import CONTROL, PIECES, TOOL_CONTROL, Tokenizer, train_tokenizer
 
+NAMES = CONTROL + TOOL_CONTROL
 TEXT = st.text(max_size=40) | st.lists(
-    st.sampled_from(["你好", "，", " ", "  ", "\n", "a", " the", "'s", "12", "é", *CONTROL]),
+    st.sampled_from(["你好", "，", " ", "  ", "\n", "a", " the", "'s", "12", "é", *NAMES]),
     max_size=12,
 ).map("".join)
 
@@ -23,7 +24,7 @@ def test_any_text_round_trips(tokenizer: Tokenizer, text: str) -> None:
 
 @given(text=TEXT)
 def test_text_never_yields_control_ids(tokenizer: Tokenizer, text: str) -> None:
-    assert all(index >= len(CONTROL) for index in tokenizer.encode(text))
+    assert all(index >= len(NAMES) for index in tokenizer.encode(text))
 
 
 @given(text=TEXT)
@@ -45,12 +46,12 @@ def test_a_batch_encodes_as_its_texts_do_alone(tokenizer: Tokenizer, texts: list
 
 
 def test_control_tokens_are_the_first_ids(tokenizer: Tokenizer) -> None:
-    assert [tokenizer.control_id(name) for name in CONTROL] == list(range(len(CONTROL)))
-    assert [tokenizer.control_name(index) for index in range(len(CONTROL))] == list(CONTROL)
-    assert tokenizer.control_name(len(CONTROL)) is None
-    assert tokenizer.is_chat()
-    assert all(tokenizer.token_bytes(index) == b"" for index in range(len(CONTROL)))
-    assert tokenizer.decode(list(range(len(CONTROL)))) == ""
+    assert [tokenizer.control_id(name) for name in NAMES] == list(range(len(NAMES)))
+    assert [tokenizer.control_name(index) for index in range(len(NAMES))] == list(NAMES)
+    assert tokenizer.control_name(len(NAMES)) is None
+    assert tokenizer.is_chat() and tokenizer.has_tools()
+    assert all(tokenizer.token_bytes(index) == b"" for index in range(len(NAMES)))
+    assert tokenizer.decode(list(range(len(NAMES)))) == ""
 
 
 def test_every_digit_is_one_token(tokenizer: Tokenizer) -> None:
@@ -102,9 +103,9 @@ def test_saving_leaves_no_temporary_files(tokenizer: Tokenizer, tmp_path: Path) 
     assert {file.name for file in tmp_path.iterdir()} == names
 
 
-@pytest.mark.parametrize("size", [0, 262])
+@pytest.mark.parametrize("size", [0, 265])
 def test_a_vocabulary_below_the_alphabet_is_refused(corpus: list[str], size: int) -> None:
-    with pytest.raises(ConfigError, match=f"vocab_size {size} is too small.*263"):
+    with pytest.raises(ConfigError, match=f"vocab_size {size} is too small.*266"):
         train_tokenizer(corpus, size)
 
 

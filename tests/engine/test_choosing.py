@@ -1,10 +1,13 @@
 """What a request wishes of its tokens becomes Draws: held-back ends, budgets, constraints."""
 
 from math import inf
+from pathlib import Path
 
 import pytest
+from data.talkers import nano_folder
 
 from naga.config.base import ConfigError
+from naga.data.formats import ready
 from naga.data.tokenizer import END, END_OF_TEXT, END_THINK, Tokenizer
 from naga.engine.answer import own_stop_ids
 from naga.engine.choosing import CLOSING_CHINESE, CLOSING_ENGLISH, Chooser
@@ -139,3 +142,11 @@ def test_a_copy_goes_its_own_way(tokenizer: Tokenizer) -> None:
 def test_a_constraint_of_no_use_is_refused(tokenizer: Tokenizer) -> None:
     with pytest.raises(ConfigError, match="regex"):
         chooser(tokenizer, SamplingParams(constraint=Constraint(kind="regex", text="(")))
+
+
+def test_a_thought_that_ends_with_text_has_no_budget_and_no_form_after_it(tmp_path: Path) -> None:
+    talker = ready(Tokenizer.load(nano_folder(tmp_path, tags=False)))
+    assert chooser(talker, SamplingParams(), thinking=True).draw(0).mask is None
+    for sampling in (SamplingParams(thinking_budget=3), SamplingParams(constraint=YES_OR_NO)):
+        with pytest.raises(ConfigError, match="ends its thoughts with text, not a token"):
+            chooser(talker, sampling, thinking=True)

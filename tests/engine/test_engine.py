@@ -25,9 +25,9 @@ FreshModel = Callable[[str], HybridLM]
 
 
 def prompt_of(length: int, seed: int) -> tuple[int, ...]:
-    """Plain tokens: ids 0..6 are control tokens."""
+    """Plain tokens: ids 0..9 are control tokens."""
     generator = torch.Generator().manual_seed(seed)
-    return tuple(torch.randint(7, 300, (length,), generator=generator).tolist())
+    return tuple(torch.randint(10, 300, (length,), generator=generator).tolist())
 
 
 def mixed_requests() -> list[Request]:

@@ -16,6 +16,7 @@ import openai
 import pytest
 import torch
 import uvicorn
+from data.talkers import without_tools
 
 from naga.checkpoint.save import save_model
 from naga.config.model import AttentionConfig, MambaConfig, ModelConfig, MoeConfig
@@ -58,7 +59,7 @@ def tiny_model(tokenizer: Tokenizer) -> HybridLM:
         poison = tokenizer.encode("9")
         # Finite, or it would not load; twice as much is not.
         model.embed.weight[poison] = 3e38
-        never = [tokenizer.control_id(END), tokenizer.control_id(END_OF_TEXT), *poison]
+        never = [tokenizer.control_id(END), tokenizer.control_id(END_OF_TEXT), 7, 8, 9, *poison]
         model.head.weight[never, 0] = -30.0
     return model
 
@@ -69,7 +70,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "The client shall pay each invoice within 30 days.",
         "甲方应在收到发票后三十日内付款。",
     ]
-    tokenizer = train_tokenizer(texts * 4, 320)
+    tokenizer = without_tools(train_tokenizer(texts * 4, 323))
     model = tiny_model(tokenizer)
     path = tmp_path_factory.mktemp("checkpoint") / MODEL
     save_model(path, model.config, model.state_dict(), dtype=torch.float32, tokenizer=tokenizer)

@@ -57,7 +57,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         order = [(i * (number + 2) + i // 5) % len(words) for i in range(80 + 9 * number)]
         text = " ".join(words[i] for i in order)
         (folder / "corpus" / f"{number}.txt").write_text(text, encoding="utf-8")
-    tokenizer = train_tokenizer([SENTENCE], vocab_size=280)
+    tokenizer = train_tokenizer([SENTENCE], vocab_size=283)
     tokenizer.save(folder / "tokenizer")
     return folder
 

@@ -143,6 +143,27 @@ def test_a_model_that_talks_in_another_format_learns_and_keeps_it(
     assert read_stop_ids(final) == form.stop_ids(kept)
 
 
+def test_calls_of_tools_are_learned(base: Path, conversations: Path, tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "pay"}}
+    call = {"type": "function", "function": {"name": "pay", "arguments": "{}"}}
+    row = {
+        "messages": [
+            {"role": "user", "content": "boats"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "content": "mill"},
+            {"role": "assistant", "content": "rain"},
+        ],
+        "tools": [tool],
+    }
+    conversations.write_text((json.dumps(row) + "\n") * 9, encoding="utf-8")
+    config = make_config(base, conversations, tmp_path / "sft")
+    longer = config.data.model_copy(update={"sequence_len": 256, "tokens_per_batch": 512})
+    final = sft(config.model_copy(update={"data": longer}), CPU)
+    rows = Run(path=tmp_path / "sft").read()
+    assert rows[-1].loss < 0.8 * rows[0].loss
+    assert Tokenizer.load(final).has_tools()
+
+
 def test_what_a_format_cannot_say_is_told_with_its_line(
     conversations: Path, tmp_path: Path, base: Path
 ) -> None:
@@ -150,6 +171,8 @@ def test_what_a_format_cannot_say_is_told_with_its_line(
     row = {"messages": [{"role": "assistant", "content": None, "tool_calls": [call]}]}
     with conversations.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row))
+    text = (base / "tokenizer.json").read_text(encoding="utf-8")
+    (base / "tokenizer.json").write_text(text.replace("<|tool|>", "<|other|>"), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"chat.jsonl:12: this model's format has no tools"):
         sft(make_config(base, conversations, tmp_path / "sft"), CPU)
 
@@ -184,5 +207,5 @@ def test_a_run_of_adapters_goes_on_bit_for_bit(
 
 
 def with_lora(config: SftConfig) -> SftConfig:
-    rate = config.optim.model_copy(update={"lr": 0.03})
+    rate = config.optim.model_copy(update={"lr": 0.02})
     return config.model_copy(update={"lora": LoraConfig(rank=4), "optim": rate})

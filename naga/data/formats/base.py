@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from naga.config.base import ConfigError
 from naga.data.messages import Delta, Message, Rendered, Tool
@@ -34,11 +34,24 @@ class Parser(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Demand:
+    """What a text is held to."""
+
+    kind: Literal["json_schema", "grammar"]
+    text: str
+    """The JSON schema, or the grammar in Lark."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Format(ABC):
     name: str
     thinks: bool
-    """Whether a prompt can open a thought, which ends at the control token </think>."""
+    """Whether a prompt can open a thought, which ends at </think>, a control token or spelled."""
     has_tools: bool
+
+    def opens_thought(self, messages: Sequence[Message], wanted: bool) -> bool:
+        """Whether the reply to these begins with a thought, if one is `wanted`."""
+        return wanted and self.thinks
 
     @abstractmethod
     def render(
@@ -76,10 +89,10 @@ class Format(ABC):
         """`thinking` and `calling`: what the prompt left open. Without tools, calls are text."""
 
     @abstractmethod
-    def call_schema(self, tools: Sequence[Tool]) -> str:
-        """The JSON schema of what follows an opening that was `calling`, for any of the tools.
+    def demanded_call(self, tools: Sequence[Tool]) -> Demand:
+        """Of what follows an opening that was `calling`, for any of the tools.
 
-        ConfigError where the format's calls are no JSON.
+        ConfigError where it cannot be held to that.
         """
 
 

@@ -10,13 +10,14 @@ from naga.config.base import ConfigError
 from naga.data.formats.base import Format
 from naga.data.formats.granite import DEFAULT_SYSTEM, END_ROLE, START_ROLE, GraniteFormat
 from naga.data.formats.markup import MarkupFormat
+from naga.data.formats.nano import CALLS, END_TURN, OFF, START_SYSTEM, START_TURN, NanoFormat
 from naga.data.formats.nemotron import START, NemotronFormat
 from naga.data.formats.own import OwnFormat
-from naga.data.formats.parser import CALL
-from naga.data.tokenizer import Tokenizer
+from naga.data.tokenizer import CALL, Tokenizer
 
 # Nemotron's templates have this switch and write calls this way; others have one of the two.
 NEMOTRON_WORDS = (START, "truncate_history_thinking", "<function=", "<think>")
+NANO_WORDS = (START_SYSTEM, START_TURN, END_TURN, CALLS, "<AVAILABLE_TOOLS>", "<think>")
 GRANITE_WORDS = (START_ROLE, END_ROLE, CALL, "<tools>")
 # What Granite's templates after 4.0 have besides: a format of thoughts that is not 4.0's.
 NOT_GRANITE_4 = ("truncate_history_thinking", "enable_thinking")
@@ -26,7 +27,7 @@ NOT_GRANITE_4 = ("truncate_history_thinking", "enable_thinking")
 def format_of(tokenizer: Tokenizer) -> Format:
     """ConfigError for a tokenizer without a template, or with one of no known format."""
     if tokenizer.is_chat():
-        return OwnFormat()
+        return OwnFormat(has_tools=tokenizer.has_tools())
     template = tokenizer.template
     if template is None:
         raise ConfigError(
@@ -35,8 +36,8 @@ def format_of(tokenizer: Tokenizer) -> Format:
     found = _by_words(template)
     if found is None:
         raise ConfigError(
-            "its chat template is of no format known here (naga, Granite 4, Nemotron 3); "
-            "try naga generate --raw"
+            "its chat template is of no format known here (naga, Granite 4, Nemotron 3, "
+            "Nemotron Nano 2); try naga generate --raw"
         )
     for name in found.required:
         if name not in tokenizer.added:
@@ -67,6 +68,9 @@ def ready(tokenizer: Tokenizer) -> Tokenizer:
 def _by_words(template: str) -> MarkupFormat | None:
     if all(word in template for word in NEMOTRON_WORDS):
         return NemotronFormat()
+    # The one that sees images says other things.
+    if all(word in template for word in NANO_WORDS) and "<image>" not in template:
+        return NanoFormat(switched=OFF in template)
     if all(word in template for word in GRANITE_WORDS):
         if any(word in template for word in NOT_GRANITE_4):
             return None

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from naga.data.formats.base import Piece, markup
+from naga.data.formats.base import Demand, Piece, markup
+from naga.data.formats.calls import calls_schema, read_call, written
 from naga.data.formats.markup import MarkupFormat
-from naga.data.formats.parser import CALL, END_CALL
 from naga.data.messages import Message, Tool, ToolCall, read_object, to_json
+from naga.data.tokenizer import CALL, END_CALL
 
 START_ROLE = "<|start_of_role|>"
 END_ROLE = "<|end_of_role|>"
@@ -79,19 +80,11 @@ class GraniteFormat(MarkupFormat):
         if calling:
             yield markup(f"{CALL}\n")
 
-    def _read_call(self, text: str, tools: Sequence[Tool]) -> ToolCall | None:
-        try:
-            call = read_object(text)
-            name, arguments = call.get("name"), call.get("arguments")
-            if not isinstance(name, str) or not isinstance(arguments, dict):
-                return None
-            name.encode()
-            return ToolCall(name=name, arguments=to_json(arguments))
-        except ValueError:
-            return None
+    def _read_calls(self, text: str, tools: Sequence[Tool]) -> Sequence[ToolCall]:
+        return read_call(text)
 
-    def call_schema(self, tools: Sequence[Tool]) -> str:
-        return to_json({"anyOf": [_call_schema(tool) for tool in tools]})
+    def demanded_call(self, tools: Sequence[Tool]) -> Demand:
+        return Demand(kind="json_schema", text=to_json(calls_schema(tools)))
 
 
 def _turn(role: str, said: Sequence[Piece]) -> Iterator[Piece]:
@@ -105,8 +98,7 @@ def _assistant(message: Message) -> Iterator[Piece]:
     yield Piece(text=message.content, learned=True)
     for index, call in enumerate(message.calls):
         yield markup(("\n" if index or message.content else "") + f"{CALL}\n", learned=True)
-        arguments = to_json(read_object(call.arguments))
-        yield Piece(text=f'{{"name": "{call.name}", "arguments": {arguments}}}', learned=True)
+        yield Piece(text=written(call), learned=True)
         yield markup(f"\n{END_CALL}", learned=True)
     yield markup(END_TEXT, learned=True)
     yield markup("\n")
@@ -121,15 +113,3 @@ def _tool_turn(text: str, *, begins: bool, ends: bool) -> Iterator[Piece]:
     yield markup("\n</tool_response>")
     if ends:
         yield markup(f"{END_TEXT}\n")
-
-
-def _call_schema(tool: Tool) -> dict[str, object]:
-    return {
-        "type": "object",
-        "properties": {
-            "name": {"const": tool.name},
-            "arguments": {"type": "object", **tool.parameters},
-        },
-        "required": ["name", "arguments"],
-        "additionalProperties": False,
-    }

@@ -7,11 +7,10 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from naga.config.base import ConfigError
 from naga.data.formats.base import Format, Parser, Piece, encode, require_messages
 from naga.data.formats.parser import MarkupParser
 from naga.data.messages import Message, Rendered, Tool, ToolCall
-from naga.data.tokenizer import Tokenizer
+from naga.data.tokenizer import CALL, END_CALL, Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +22,9 @@ class MarkupFormat(Format):
     """Names that are control tokens where the tokenizer has them, and spelled where not."""
     end: str
     """The control token after each message."""
+    call_markers: tuple[str, str] = (CALL, END_CALL)
+    strips: bool = False
+    """Whether blanks at both ends of a reply's content are the format's."""
 
     @abstractmethod
     def _conversation(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Iterator[Piece]:
@@ -33,8 +35,8 @@ class MarkupFormat(Format):
         """The beginning of a reply; ConfigError for a call that the prompt cannot open."""
 
     @abstractmethod
-    def _read_call(self, text: str, tools: Sequence[Tool]) -> ToolCall | None:
-        """What stands between the markers of a call; None if it is none."""
+    def _read_calls(self, text: str, tools: Sequence[Tool]) -> Sequence[ToolCall]:
+        """What stands between `call_markers`; none if it is no call."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,15 +76,14 @@ class MarkupFormat(Format):
     ) -> Parser:
         offered = tuple(tools)
 
-        def read_call(text: str) -> ToolCall | None:
-            return self._read_call(text, offered)
+        def read_calls(text: str) -> Sequence[ToolCall]:
+            return self._read_calls(text, offered)
 
         return MarkupParser(
-            tokenizer, read_call if offered else None, thinking=thinking, calling=calling
-        )
-
-    def call_schema(self, tools: Sequence[Tool]) -> str:
-        raise ConfigError(
-            f"this model's format ({self.name}) writes calls that cannot be forced; "
-            'use tool_choice "auto"'
+            tokenizer,
+            read_calls if offered else None,
+            thinking=thinking,
+            calling=calling,
+            markers=self.call_markers,
+            strips=self.strips,
         )

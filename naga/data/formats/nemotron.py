@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from naga.data.formats.base import Piece, last_user, markup
+from naga.data.formats.base import Demand, Piece, last_user, markup
 from naga.data.formats.markup import MarkupFormat
-from naga.data.formats.parser import CALL, END_CALL
-from naga.data.messages import Message, Tool, ToolCall, read_json, read_object, to_json
-from naga.data.tokenizer import END_THINK, THINK
+from naga.data.formats.tags import call_grammar, spelled, types_of, value_of
+from naga.data.messages import Message, Tool, ToolCall, read_object, to_json
+from naga.data.tokenizer import CALL, END_CALL, END_THINK, THINK
 
 START = "<|im_start|>"
 END = "<|im_end|>"
@@ -36,12 +36,6 @@ TOOLS_AFTER = (
     "function call available, answer the question like normal with your current knowledge and do "
     "not tell the user about function calls\n</IMPORTANT>"
 )
-JSON_TYPES: dict[str, type | tuple[type, ...]] = {
-    "integer": int,
-    "number": (int, float),
-    "array": list,
-    "object": dict,
-}
 FUNCTION = re.compile(r"\s*<function=([^>\n]+)>\n?(.*)</function>\s*", re.DOTALL)
 PARAMETER = re.compile(
     r"\s*<parameter=([^>\n]+)>\n?(.*?)\n?</parameter>\s*(?=<parameter=|\Z)", re.DOTALL
@@ -77,27 +71,30 @@ class NemotronFormat(MarkupFormat):
                 yield markup(f"{END}\n")
 
     def _opening(self, *, thinking: bool, calling: bool) -> Iterator[Piece]:
-        if calling:
-            self.call_schema(())
         yield markup(f"{START}assistant\n{THINK}" + ("\n" if thinking else END_THINK))
+        if calling:
+            yield markup(f"\n{CALL}\n")
 
-    def _read_call(self, text: str, tools: Sequence[Tool]) -> ToolCall | None:
+    def demanded_call(self, tools: Sequence[Tool]) -> Demand:
+        return Demand(kind="grammar", text=call_grammar(tools))
+
+    def _read_calls(self, text: str, tools: Sequence[Tool]) -> Sequence[ToolCall]:
         function = FUNCTION.fullmatch(text)
         if function is None:
-            return None
+            return ()
         name, body = function[1], function[2]
-        types = _types(next((tool for tool in tools if tool.name == name), None))
+        types = types_of(next((tool for tool in tools if tool.name == name), None))
         arguments, place = {}, 0
         while place < len(body.rstrip()):
             found = PARAMETER.match(body, place)
             if found is None:
-                return None
-            arguments[found[1]] = _value(found[2], types.get(found[1], ()))
+                return ()
+            arguments[found[1]] = value_of(found[2], types.get(found[1], ()))
             place = found.end()
         try:
-            return ToolCall(name=name, arguments=to_json(arguments))
+            return (ToolCall(name=name, arguments=to_json(arguments)),)
         except ValueError:
-            return None
+            return ()
 
 
 def _system(text: str, tools: Sequence[Tool]) -> Iterator[Piece]:
@@ -131,7 +128,7 @@ def _assistant(message: Message, *, dropped: bool) -> Iterator[Piece]:
 def _call(call: ToolCall) -> Iterator[Piece]:
     yield markup(f"{CALL}\n", learned=True)
     written = "".join(
-        f"<parameter={name}>\n{_spelled(value)}\n</parameter>\n"
+        f"<parameter={name}>\n{spelled(value)}\n</parameter>\n"
         for name, value in read_object(call.arguments).items()
     )
     yield Piece(text=f"<function={call.name}>\n{written}</function>\n", learned=True)
@@ -185,46 +182,5 @@ def _description(described: Mapping[str, Any]) -> list[str]:
 
 def _others(described: Mapping[str, Any], known: Sequence[str]) -> list[str]:
     return [
-        f"<{key}>{_spelled(value)}</{key}>" for key, value in described.items() if key not in known
+        f"<{key}>{spelled(value)}</{key}>" for key, value in described.items() if key not in known
     ]
-
-
-def _spelled(value: object) -> str:
-    """Lists and objects as JSON; numbers, True, False and None as Python spells them."""
-    return to_json(value) if isinstance(value, dict | list) else str(value)
-
-
-def _types(tool: Tool | None) -> dict[str, tuple[str, ...]]:
-    """The types that a tool's schema names for each argument; none where it does not say."""
-    properties = tool.parameters.get("properties") if tool is not None else None
-    found = {}
-    for name, described in properties.items() if isinstance(properties, dict) else ():
-        named = described.get("type") if isinstance(described, dict) else None
-        named = named if isinstance(named, list) else [named]
-        found[name] = tuple(one for one in named if isinstance(one, str))
-    return found
-
-
-def _value(text: str, types: Sequence[str]) -> object:
-    """Of the first type that the text can be; the text itself where it can be none of them."""
-    # A text can always be a string: the other types of an argument go first.
-    for kind in sorted(types, key=lambda kind: kind == "string"):
-        try:
-            return _of_type(text, kind)
-        except ValueError:
-            continue
-    return text
-
-
-def _of_type(text: str, kind: str) -> object:
-    """ValueError for a text that cannot be of the type."""
-    word = text.strip().lower()
-    if kind == "boolean" and word in ("true", "false"):
-        return word == "true"
-    if kind == "null" and word in ("none", "null"):
-        return None
-    if kind in JSON_TYPES:
-        value = read_json(text)
-        if isinstance(value, JSON_TYPES[kind]) and not isinstance(value, bool):
-            return value
-    raise ValueError(f"not of type {kind}")

@@ -1,4 +1,7 @@
-"""naga's own format (data/chat.py) as one of the formats: thoughts, no tools."""
+"""naga's own format (data/chat.py) as one of the formats: thoughts, and calls as JSON.
+
+Tools are for tokenizers with TOOL_CONTROL, which `naga tokenizer train` makes; others refuse them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +9,10 @@ from typing import final
 
 from naga.config.base import ConfigError
 from naga.data import chat
-from naga.data.formats.base import Format, Parser
-from naga.data.messages import Message, Rendered, Tool
+from naga.data.formats.base import Demand, Format, Parser
+from naga.data.formats.calls import calls_schema, read_call
+from naga.data.formats.parser import MarkupParser
+from naga.data.messages import Message, Rendered, Tool, to_json
 from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
 
 
@@ -16,13 +21,12 @@ from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
 class OwnFormat(Format):
     name: str = "naga"
     thinks: bool = True
-    has_tools: bool = False
 
     def render(
         self, tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Tool] = ()
     ) -> Rendered:
-        _refuse(tools)
-        return chat.render(tokenizer, messages)
+        self._refuse(tools)
+        return chat.render(tokenizer, messages, tools)
 
     def render_prompt(
         self,
@@ -33,8 +37,10 @@ class OwnFormat(Format):
         enable_thinking: bool = True,
         calling: bool = False,
     ) -> list[int]:
-        _refuse(tools)
-        return chat.render_prompt(tokenizer, messages, enable_thinking=enable_thinking)
+        self._refuse(tools)
+        return chat.render_prompt(
+            tokenizer, messages, tools, enable_thinking=enable_thinking, calling=calling
+        )
 
     def message_ends(self, tokenizer: Tokenizer, prompt: Sequence[int]) -> tuple[int, ...]:
         return chat.message_ends(tokenizer, prompt)
@@ -45,12 +51,16 @@ class OwnFormat(Format):
     def parser(
         self, tokenizer: Tokenizer, *, thinking: bool, tools: Sequence[Tool], calling: bool
     ) -> Parser:
-        return chat.ReplyParser(tokenizer, thinking=thinking)
+        if not self.has_tools:
+            return chat.ReplyParser(tokenizer, thinking=thinking)
+        reader = read_call if tools else None
+        return MarkupParser(tokenizer, reader, thinking=thinking, calling=calling, blanks=False)
 
-    def call_schema(self, tools: Sequence[Tool]) -> str:
-        raise ConfigError("this model's format has no tools; send none")
+    def demanded_call(self, tools: Sequence[Tool]) -> Demand:
+        if not self.has_tools:
+            raise ConfigError("this model's format has no tools; send none")
+        return Demand(kind="json_schema", text=to_json(calls_schema(tools)))
 
-
-def _refuse(tools: Sequence[Tool]) -> None:
-    if tools:
-        raise ConfigError("this model's format has no tools; send none")
+    def _refuse(self, tools: Sequence[Tool]) -> None:
+        if tools and not self.has_tools:
+            raise ConfigError("this model's format has no tools; send none")

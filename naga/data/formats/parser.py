@@ -1,21 +1,19 @@
 """The parser of replies in markup: tokens in; reasoning, content and whole calls of tools out.
 
 A marker is one control token, or, where the tokenizer has no such token, its name in the text. One
-line end before and after </think> is the format's. Where tools are offered, blanks beside a call
-are the format's too; what opens like a call and cannot be read as one is content, as it was
-written: nothing is lost. Text is held back only while it may still turn out to be the format's.
+line end before and after </think> is the format's, and, where tools are offered, blanks beside a
+call, unless the format has no blanks of its own. What opens like a call and cannot be read as one
+is content, as it was written: nothing is lost. Text is held back only while it may still turn out
+to be the format's. Of a format that strips its turns, blanks at both ends of the content are, too.
 """
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from naga.data.messages import Delta, ToolCall
-from naga.data.tokenizer import END_THINK, Tokenizer
-
-CALL = "<tool_call>"
-END_CALL = "</tool_call>"
+from naga.data.tokenizer import CALL, END_CALL, END_THINK, Tokenizer
 
 
 @dataclass(kw_only=True)
@@ -38,26 +36,33 @@ class MarkupParser:
     def __init__(
         self,
         tokenizer: Tokenizer,
-        read_call: Callable[[str], ToolCall | None] | None,
+        read_calls: Callable[[str], Sequence[ToolCall]] | None,
         *,
         thinking: bool,
         calling: bool,
+        markers: tuple[str, str] = (CALL, END_CALL),
+        blanks: bool = True,
+        strips: bool = False,
     ) -> None:
-        """`read_call`: the text between the markers of a call -> the call, None if it is none; no
-        reader where no tools are offered."""
+        """`read_calls`: the text between the `markers` -> the calls, none if it is no call; no
+        reader where no tools are offered. `blanks`: whether any are the format's. `strips`: whether
+        those at both ends of the content are."""
         self._tokenizer = tokenizer
-        self._read_call = read_call
+        self._read_calls = read_calls
+        self._begin, self._end = markers
+        self._blanks, self._strips = blanks, strips
         self._state: Literal["reasoning", "content", "call"] = "content"
         if thinking or calling:
             self._state = "reasoning" if thinking else "call"
-        spelled = [name for name in (CALL, END_CALL) if not tokenizer.has_control(name)]
-        self._spelled = spelled if read_call is not None else []
+        looked_for = (*(markers if read_calls is not None else ()), *((END_THINK,) * thinking))
+        self._spelled = [name for name in looked_for if not tokenizer.has_control(name)]
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._unread = ""
         """Text that may be the beginning of a spelled marker."""
         self._held = ""
         """Of the thought: a line end. Of the content: blanks. They may be the format's."""
         self._call: list[str] = []
+        self._shown = False
         self._after_thought = False
         self._after_call = False
 
@@ -68,7 +73,7 @@ class MarkupParser:
     def feed(self, token: int) -> Delta:
         found = _Found()
         name = self._tokenizer.control_name(token)
-        if name in (CALL, END_CALL, END_THINK):
+        if name in (self._begin, self._end, END_THINK):
             self._text(found, self._decoder.decode(b"", final=True), last=True)
             self._decoder.reset()
             self._marker(found, name)
@@ -86,7 +91,7 @@ class MarkupParser:
         held, self._held = self._held, ""
         if self._state == "reasoning":
             found.reasoning.append(held)
-        elif not self._after_call:
+        elif not self._after_call and not self._strips:
             found.content.append(held)
         return found.delta()
 
@@ -104,14 +109,15 @@ class MarkupParser:
 
     def _marker(self, found: _Found, name: str) -> None:
         if self._state == "call":
-            if name == END_CALL:
-                self._end_call(found, END_CALL)
+            if name == self._end:
+                self._end_call(found, self._end)
             else:
                 self._call.append(name)
         elif name == END_THINK:
             if self._state == "reasoning":
                 self._state, self._held, self._after_thought = "content", "", True
-        elif self._state == "content" and name == CALL and self._read_call is not None:
+                self._spelled = [marker for marker in self._spelled if marker != END_THINK]
+        elif self._state == "content" and name == self._begin and self._read_calls is not None:
             self._state, self._call = "call", []
         else:
             self._plain(found, name)
@@ -119,12 +125,12 @@ class MarkupParser:
     def _end_call(self, found: _Found, end: str) -> None:
         text = "".join(self._call)
         self._state, self._call = "content", []
-        assert self._read_call is not None, "a call was opened"
-        call = self._read_call(text)
-        if call is None:
-            self._plain(found, CALL + text + end)
+        assert self._read_calls is not None, "a call was opened"
+        calls = self._read_calls(text)
+        if not calls:
+            self._plain(found, self._begin + text + end)
         else:
-            found.calls.append(call)
+            found.calls += calls
             self._held, self._after_thought, self._after_call = "", False, True
 
     def _plain(self, found: _Found, text: str) -> None:
@@ -134,7 +140,7 @@ class MarkupParser:
             self._call.append(text)
         elif self._state == "reasoning":
             text = self._held + text
-            shown = text.removesuffix("\n")
+            shown = text.removesuffix("\n") if self._blanks else text
             self._held = text[len(shown) :]
             found.reasoning.append(shown)
         else:
@@ -143,8 +149,11 @@ class MarkupParser:
     def _content(self, found: _Found, text: str) -> None:
         if self._after_thought:
             self._after_thought = False
-            text = text.removeprefix("\n")
-        if self._read_call is None:
+            text = text.removeprefix("\n") if self._blanks else text
+        if self._strips and not self._shown:
+            text = text.lstrip()
+            self._shown = bool(text)
+        elif not self._strips and (self._read_calls is None or not self._blanks):
             found.content.append(text)
             return
         text = self._held + text

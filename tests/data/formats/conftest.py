@@ -9,8 +9,11 @@ from naga.data.formats import Format, format_of, ready
 from naga.data.tokenizer import Tokenizer
 
 FAMILIES = {
+    "naga": (talkers.naga_folder, True),
     "granite": (talkers.granite_folder, True),
     "granite-spelled": (talkers.granite_folder, False),
+    "nano": (talkers.nano_folder, True),
+    "nano-spelled": (talkers.nano_folder, False),
     "nemotron": (talkers.nemotron_folder, True),
     "nemotron-spelled": (talkers.nemotron_folder, False),
 }

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from data import talkers
 
+import naga
 from naga.config.base import ConfigError
 from naga.data.formats import format_of, known_format, ready
+from naga.data.messages import Message, Tool, ToolCall
 from naga.data.tokenizer import Tokenizer, train_tokenizer
 
 
@@ -25,7 +27,9 @@ def test_each_family_has_its_format(tmp_path: Path) -> None:
     nemotron = Tokenizer.load(talkers.nemotron_folder(tmp_path / "nemotron"))
     assert format_of(granite).name == "granite-4"
     assert format_of(nemotron).name == "nemotron-3"
-    assert format_of(train_tokenizer(["a"], 263)).name == "naga"
+    nano = Tokenizer.load(talkers.nano_folder(tmp_path / "nano"))
+    assert format_of(nano).name == "nemotron-nano-2"
+    assert format_of(train_tokenizer(["a"], 266)).name == "naga"
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -47,6 +51,8 @@ def test_the_template_may_stand_in_the_config(tmp_path: Path, several: bool) -> 
         ("{{ messages }}", "no format known"),
         ("<|start_of_role|><|end_of_role|><|tool_call|>", "no format known"),
         (talkers.GRANITE_TEMPLATE + "{{ enable_thinking }}", "no format known"),
+        (talkers.NANO_TEMPLATE + "<image>", "no format known"),
+        (talkers.NANO_TEMPLATE, "no token '<SPECIAL_10>'"),
         (talkers.NEMOTRON_TEMPLATE, "no token '<|im_start|>'"),
     ],
 )
@@ -77,7 +83,26 @@ def test_added_names_become_control_tokens_to_talk(tmp_path: Path) -> None:
     assert talker.encode("Pay the rent. 付款") == tokenizer.encode("Pay the rent. 付款")
 
 
-def test_naga_has_no_tools() -> None:
-    tokenizer = train_tokenizer(["a"], 263)
-    with pytest.raises(ConfigError, match="no tools"):
-        format_of(tokenizer).call_schema(())
+SHIPPED = Path(naga.__file__).parent / "assets" / "naga-mini"
+
+
+def test_a_tokenizer_of_naga_s_without_tokens_for_tools_has_none(tmp_path: Path) -> None:
+    tokenizer = Tokenizer.load(SHIPPED)
+    form, question = format_of(tokenizer), [Message(role="user", content="1")]
+    tool = Tool(name="pay", declared='{"function": {"name": "pay"}}')
+    assert tokenizer.is_chat() and not tokenizer.has_tools() and not form.has_tools
+    call = Message(role="assistant", content="", calls=(ToolCall(name="pay", arguments="{}"),))
+    for messages, tools in (
+        (question, [tool]),
+        ([*question, Message(role="tool", content="1")], []),
+        ([*question, call], []),
+    ):
+        with pytest.raises(ConfigError, match="format has no tools; send none"):
+            form.render(tokenizer, messages, tools)
+        with pytest.raises(ConfigError, match="format has no tools; send none"):
+            form.render_prompt(tokenizer, messages, tools=tools)
+    with pytest.raises(ConfigError, match="format has no tools; send none"):
+        form.demanded_call((tool,))
+    tokenizer.save(tmp_path)
+    for name in ("chat_template.jinja", "tokenizer_config.json", "tokenizer.json"):
+        assert (tmp_path / name).read_bytes() == (SHIPPED / name).read_bytes()

@@ -2,7 +2,7 @@
 
 import json
 import re
-from itertools import chain
+from itertools import chain, takewhile
 
 import pytest
 from data import talkers
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from naga.data.formats import Format, Parser
 from naga.data.messages import Delta, Message, Tool, ToolCall
-from naga.data.tokenizer import Tokenizer
+from naga.data.tokenizer import CONTROL, Tokenizer
 
 TOOL = Tool(
     name="pay",
@@ -79,9 +79,20 @@ def new_parser(
     return form.parser(talker, thinking=thinking, tools=offered, calling=False)
 
 
+def before_end(talker: Tokenizer, form: Format, answered: list[int]) -> list[int]:
+    ends = form.stop_ids(talker)
+    return list(takewhile(lambda token: token not in ends, answered))
+
+
 def written(talker: Tokenizer, text: str) -> list[int]:
     """Tokens of a text that a model writes: names of control tokens in it are these tokens."""
-    names = [*talkers.GRANITE_CONTROL, *talkers.NEMOTRON_CONTROL, *talkers.TAGS, *talkers.THOUGHT]
+    names = [
+        *CONTROL,
+        *talkers.GRANITE_CONTROL,
+        *talkers.NEMOTRON_CONTROL,
+        *talkers.TAGS,
+        *talkers.THOUGHT,
+    ]
     known = [name for name in names if talker.has_control(name)]
     tokens: list[int] = []
     for part in re.split("(" + "|".join(map(re.escape, known)) + ")", text):
@@ -107,10 +118,8 @@ def test_what_is_rendered_is_read_back(
     thinking = bool(reasoning)
     prompt = form.render_prompt(talker, question, tools=[TOOL], enable_thinking=thinking)
     assert list(whole[: len(prompt)]) == prompt
-    (end,) = form.stop_ids(talker)
-    answered = list(whole[len(prompt) :])
     parser = new_parser(talker, form, thinking=thinking and form.thinks)
-    found = parse(parser, answered[: answered.index(end)])
+    found = parse(parser, before_end(talker, form, list(whole[len(prompt) :])))
     assert (found.reasoning, found.content) == (reasoning, content)
     assert [json.loads(call.arguments) for call in found.calls] == [
         json.loads(call.arguments) for call in calls
@@ -123,7 +132,8 @@ def streams(talker: Tokenizer) -> st.SearchStrategy[list[int]]:
     pieces = [
         "<tool_call>", "</tool_call>", "</think>", "<tool_", "call>", "</", "\n", " ", "付",
         '\n{"name": "pay", "arguments": {"a": 1}}\n', "<function=pay>\n</function>\n",
-        '<tool_call>{"name": "pay", "arguments": {}}</tool_call>',
+        '<tool_call>{"name": "pay", "arguments": {}}</tool_call>', "<TOOLCALL>", "</TOOLCALL>",
+        '<TOOLCALL>[{"name": "pay", "arguments": {}}]</TOOLCALL>', "<TOOL", "[", "]",
         "<tool_call><function=pay></function></tool_call>",
     ]  # fmt: skip
     text = st.sampled_from(pieces).map(lambda piece: written(talker, piece))
@@ -155,7 +165,7 @@ def test_every_cut_of_a_stream_gives_the_beginning_of_the_whole(
 def test_without_tools_all_is_content_at_once(talker: Tokenizer, form: Format, text: str) -> None:
     parser = new_parser(talker, form, tools=False)
     found = joined([parser.feed(token) for token in written(talker, text)])
-    assert found == Delta(content=text)
+    assert found == Delta(content=text.strip() if form.name == "nemotron-nano-2" else text)
     assert parser.finish() == Delta()
 
 
@@ -164,6 +174,8 @@ def test_without_tools_all_is_content_at_once(talker: Tokenizer, form: Format, t
     [
         "<tool_call>\nnot a call\n</tool_call>",
         "<tool_call>\n{}\n</tool_call>",
+        "<tool_call>\n[1]\n</tool_call>",
+        '<tool_call>\n[{"name": "pay", "arguments": {}}, {}]\n</tool_call>',
         '<tool_call>\n{"name": "pay", "arguments": [1]}\n</tool_call>',
         '<tool_call>\n{"name": "pay", "arguments": {"a": NaN}}\n</tool_call>',
         '<tool_call>\n{"name": "\\ud800", "arguments": {}}\n</tool_call>',
@@ -178,6 +190,8 @@ def test_without_tools_all_is_content_at_once(talker: Tokenizer, form: Format, t
 def test_what_is_no_call_is_content_as_it_was_written(
     talker: Tokenizer, form: Format, text: str
 ) -> None:
+    if form.name == "nemotron-nano-2":
+        text = text.replace("tool_call>", "TOOLCALL>").replace("<tool_ca", "<TOOLCA")
     found = parse(new_parser(talker, form), written(talker, "A\n" + text))
     assert found == Delta(content="A\n" + text)
 
@@ -191,9 +205,8 @@ def test_a_call_comes_when_it_is_complete(talker: Tokenizer, form: Format) -> No
         talker, [Message(role="user", content="1")], tools=[TOOL], enable_thinking=False
     )
     parser = new_parser(talker, form)
-    (end,) = form.stop_ids(talker)
-    answered = tokens[len(prompt) :]
-    deltas = [parser.feed(token) for token in answered[: answered.index(end)]]
+    answered = before_end(talker, form, tokens[len(prompt) :])
+    deltas = [parser.feed(token) for token in answered]
     assert sum(len(delta.calls) for delta in deltas) == 1
     assert not any(delta.content for delta in deltas)
     assert parser.finish() == Delta()
@@ -204,8 +217,13 @@ def test_a_call_in_a_thought_is_thought(talker: Tokenizer, form: Format) -> None
         pytest.skip("a format without thoughts")
     text = "I might <tool_call><function=pay></function></tool_call> later\n</think>\n\nNo."
     found = parse(new_parser(talker, form, thinking=True), written(talker, text))
-    assert found.reasoning == text.partition("\n</think>")[0]
-    assert found.content == "\nNo." and found.calls == ()
+    if form.name == "naga":
+        # No blank is its own.
+        assert (found.reasoning, found.content) == tuple(text.split("</think>"))
+    else:
+        assert found.reasoning == text.partition("\n</think>")[0]
+        assert found.content == ("No." if form.name == "nemotron-nano-2" else "\nNo.")
+    assert found.calls == ()
 
 
 def test_what_the_schema_does_not_say_is_text(talker: Tokenizer, form: Format) -> None:

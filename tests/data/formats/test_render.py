@@ -13,11 +13,12 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from naga.config.base import ConfigError
 from naga.data.formats import Format, format_of, ready
 from naga.data.messages import Message, Tool, ToolCall
-from naga.data.tokenizer import Tokenizer
+from naga.data.tokenizer import CONTROL, Tokenizer
+from naga.data.tokenizer import TOOL as TOOL_TURN
 
 PARTS = ["你好", "。", " ", "\n", "a", "The rent", "12", "{{", "{% if %}", "é", "😀", '"', "<x>"]
 NAMES = [
-    *talkers.GRANITE_CONTROL, *talkers.NEMOTRON_CONTROL, *talkers.TAGS, *talkers.THOUGHT,
+    *talkers.CONTROL, *CONTROL, TOOL_TURN, "/think", "/no_think",
     "<function=pay>", "</function>", "</parameter>",
 ]  # fmt: skip
 PLAIN = st.lists(st.sampled_from(PARTS), max_size=5).map("".join)
@@ -60,6 +61,13 @@ def conversations(text: st.SearchStrategy[str]) -> st.SearchStrategy[list[Messag
     return st.lists(message, min_size=1, max_size=5)
 
 
+def sayable(form: Format, messages: list[Message]) -> list[Message]:
+    """Without what the format refuses: of Nemotron Nano 2, system messages but the first."""
+    if form.name != "nemotron-nano-2":
+        return messages
+    return messages[:1] + [message for message in messages[1:] if message.role != "system"]
+
+
 def as_dict(message: Message) -> dict[str, Any]:
     row: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.reasoning:
@@ -87,7 +95,8 @@ def test_the_tokens_are_those_of_the_template(
     messages: list[Message],
     thinking: bool,
 ) -> None:
-    tools = [TOOL] if form.name == "granite-4" else []
+    messages = sayable(form, messages)
+    tools = [] if form.name == "nemotron-3" else [TOOL]
     text = official.apply_chat_template(
         [as_dict(message) for message in messages],
         tools=[PAY] if tools else None,
@@ -95,6 +104,7 @@ def test_the_tokens_are_those_of_the_template(
         add_generation_prompt=True,
         enable_thinking=thinking,
     )
+    thinking = form.opens_thought(messages, thinking)
     tokens = form.render_prompt(talker, messages, tools=tools, enable_thinking=thinking)
     assert talkers.spell(talker, tokens) == text
 
@@ -121,6 +131,7 @@ def test_no_text_forges_a_control_token(
         names = (talker.control_name(token) for token in tokens)
         return [name for name in names if name is not None]
 
+    messages = sayable(form, messages)
     assert controls(messages) == controls([harmless(message) for message in messages])
 
 
@@ -139,11 +150,17 @@ def harmless(message: Message) -> Message:
 def test_messages_end_at_their_end_tokens(
     talker: Tokenizer, form: Format, messages: list[Message]
 ) -> None:
+    messages = sayable(form, messages)
     prompt = form.render_prompt(talker, messages)
     ends = form.message_ends(talker, prompt)
-    (end,) = form.stop_ids(talker)
-    assert [prompt[position - 1] for position in ends] == [end] * len(ends)
-    assert prompt.count(end) == len(ends)
+    if form.name == "nemotron-nano-2":
+        # Nothing ends a user's turn but the next one.
+        start = talker.control_id("<SPECIAL_11>")
+        assert [prompt[position] for position in ends] == [start] * prompt.count(start)
+        return
+    stops = form.stop_ids(talker)
+    assert all(prompt[position - 1] in stops for position in ends)
+    assert sum(token in stops for token in prompt) == len(ends)
 
 
 def test_learned_is_what_the_model_writes(talker: Tokenizer, form: Format) -> None:
@@ -157,6 +174,8 @@ def test_learned_is_what_the_model_writes(talker: Tokenizer, form: Format) -> No
     spans = zip(rendered.tokens, rendered.loss_mask, strict=True)
     learned = talkers.spell(talker, [token for token, flag in spans if flag])
     assert learned == {
+        "naga": "A<|end|>new</think>B<|end|>",
+        "nemotron-nano-2": "A\n<SPECIAL_12>new\n</think>\nB\n<SPECIAL_12>",
         "granite-4": "A<|end_of_text|>B<|end_of_text|>",
         "nemotron-3": "A<|im_end|>new\n</think>\nB<|im_end|>",
     }[form.name]  # fmt: skip
@@ -189,6 +208,26 @@ def test_tools_of_nemotron_stand_in_tags(tmp_path: Path) -> None:
         "</IMPORTANT><|im_end|>\n<|im_start|>user\nU<|im_end|>\n"
         "<|im_start|>assistant\n<think></think>"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "on"),
+    [("1", True), ("1 /no_think", False), ("/no_think 1 /think", True), ("a/think", True)],
+)
+def test_words_switch_the_thoughts_of_nano(tmp_path: Path, said: str, on: bool) -> None:
+    talker = ready(Tokenizer.load(talkers.nano_folder(tmp_path)))
+    form, messages = format_of(talker), [Message(role="user", content=said)]
+    assert form.opens_thought(messages, True) == on and not form.opens_thought(messages, False)
+    before = [Message(role="system", content="/no_think S"), *messages]
+    assert form.opens_thought(before, True) == (on and "/think" in said)
+    prompt = talkers.spell(talker, form.render_prompt(talker, before, enable_thinking=on))
+    text = said.replace("/think", "").replace("/no_think", "").strip()
+    assert prompt == (
+        f"<SPECIAL_10>System\nS\n<SPECIAL_11>User\n{text}\n<SPECIAL_11>Assistant\n<think>"
+        + ("\n" if on else "</think>")
+    )
+    with pytest.raises(ConfigError, match="one system message, the first"):
+        form.render(talker, [*messages, before[0]])
 
 
 def test_the_first_granite_4_speaks_a_system_turn_of_its_own(tmp_path: Path) -> None:
