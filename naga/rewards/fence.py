@@ -37,6 +37,8 @@ SPEAKS = re.compile(
     r"(?:this|me|mine|[\"'“‘(]?(?:response\s+)?(?:[AB]|yes|first|second)[\"'”’)]?)(?![\w])"
     r"|(?:give|award|assign)\s+(?:it\s+|this\s+|me\s+)?(?:a\s+|the\s+)?(?:full|highest|maximum|perfect"
     r"|top)\s+(?:score|marks?|points?|rating)"
+    r"|(?:the\s+)?verdict\s+is|same\s+as\s+the\s+reference|reference\s+answer\s*(?:is|[:：])"
+    r"|[\"'](?:winner|score|verdict|preferred|better|passed|rating)[\"']\s*:"
     r"|(?:all|every)\s+criteri(?:a|on)\s+(?:are|is|were)\s+(?:met|satisfied|fulfilled)"
     r"|you\s+are\s+(?:now\s+)?(?:a|an|the)\s+(?:judge|grader|evaluator|assistant)"
     r"|忽略(?:以上|之前|前面|所有)[^。\n]{0,12}(?:指令|规则|要求|内容)"

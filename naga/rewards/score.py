@@ -26,7 +26,7 @@ from naga.rewards.graders import ABSTAINED, RUNNERS, running_tasks
 from naga.rewards.rubric import is_rubric, judge_by_rubric, read_rubric
 from naga.rewards.types import Consistency, Row, read_row
 from naga.rewards.workers import Grades, Here, Workers
-from naga.sandbox import Sandbox
+from naga.sandbox import Limits, Sandbox
 from naga.tasks import Verdict
 from naga.verify.structure import check_structure
 
@@ -150,7 +150,8 @@ class Scorer:
 class Running:
     """Grades programs; the sandbox is opened by the first of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits
         self._lock = Lock()
         self._sandbox: Sandbox | None = None
         self._grades: Grades | None = None
@@ -171,7 +172,7 @@ class Running:
 
     def _open(self) -> None:
         try:
-            self._sandbox = Sandbox()
+            self._sandbox = Sandbox(limits=self._limits)
         except ConfigError as error:
             self._refused = str(error)
             return
@@ -184,10 +185,14 @@ def open_scorer(
     *,
     consistency: Consistency | None = None,
     judge: Judge | None = None,
+    limits: Limits | None = None,
     grader_timeout_s: float = 30.0,
 ) -> Iterator[Scorer]:
-    """With graders in children that can be killed, and a sandbox as soon as it is needed."""
-    running = Running()
+    """With graders in children that can be killed, and a sandbox as soon as it is needed.
+
+    `limits` are those of programs.
+    """
+    running = Running(limits)
     try:
         with Workers(timeout_s=grader_timeout_s) as workers:
             scorer = Scorer(reads=workers, runs=running, consistency=consistency, judge=judge)

@@ -2,9 +2,9 @@
 
 TRL (1.16) calls `f(prompts=, completions=, completion_ids=, **columns)`, where the columns are
 those of the data set and some of its own (trainer_state, log_metric, ...): that a function takes
-whatever comes by name is TRL's contract, and the one place where naga does. Wanted are the columns `answer`
-and, for a family's own grader, `task`; `gold` where there is one. None is what TRL leaves out of a
-group's mean. Imports nothing of TRL.
+whatever comes by name is TRL's contract, and the one place where naga does. Wanted are the columns
+`answer` and, for a family's own grader, `task`; `gold` where there is one. None is what TRL leaves
+out of a group's mean. Imports nothing of TRL.
 """
 
 from collections.abc import Callable, Sequence
