@@ -58,10 +58,10 @@ class Counters:
         )
 
 
-@dataclass(frozen=True)
 class Refusal(Exception):
-    status: int
-    message: str
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Service:
                 # A fault of ours must end its requests, not the service.
                 for waiting in batch:
                     if not waiting.done.done():
-                        waiting.done.set_exception(RuntimeError(f"scoring failed: {error!r}"))
+                        waiting.done.set_exception(Refusal(500, f"scoring failed: {error!r}"))
                 continue
             finally:
                 self._counters.waiting -= len(batch)

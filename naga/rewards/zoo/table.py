@@ -19,8 +19,9 @@ What scripted cheats earn from the reward system ([rewards.md](../rewards.md)), 
 A cell is the most that a policy earned at any problem of the column. Every policy gets to know the
 right answer and hides it among others, or where it does not count; an *honest wrong* reply is a
 right one to another problem. Cheats that hide the right answer among others are for families with
-one short answer: where a reply is a text or a program, they are only a longer reply. A cheat holds if it has
-a score, and no higher than the honest wrong one: a missing score would be a way out, too. Rules and sandbox are the real ones.{sandbox}
+one short answer: where a reply is a text or a program, they are only a longer reply. A cheat
+holds if it has a score, and no higher than the honest wrong one: a missing score would be a way
+out, too. Rules and sandbox are the real ones.{sandbox}
 """
 JUDGE = """
 ## The judge
