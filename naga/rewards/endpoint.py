@@ -14,7 +14,7 @@ from threading import BoundedSemaphore, Lock
 from typing import Any, Protocol, Self
 
 import httpx2
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from naga.config.base import Config, ConfigError
 
@@ -40,6 +40,8 @@ class EndpointConfig(Config):
     """Of a verdict; more for a judge that thinks first."""
     logprobs: bool = True
     """Ask for log-probabilities; False for endpoints that refuse to be asked."""
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    """Further fields of every request, as {"chat_template_kwargs": {"enable_thinking": false}}."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +134,7 @@ class Endpoint:
         }
         if self._config.logprobs:
             body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
-        return body
+        return body | self._config.extra
 
     def _tried(self, body: dict[str, Any]) -> Said:
         for attempt in range(self._config.retries + 1):

@@ -61,7 +61,8 @@ def neutralise(text: str, longest: int = LONGEST) -> Harmless:
     if cut:
         half = longest // 2
         text = f"{text[:half]}\n[{cut} characters left out]\n{text[len(text) - half :]}"
-    shown = unicodedata.normalize("NFKC", text.replace("\r", "\n"))
+    # splitlines knows every sign that a reader may take for a line's end, U+2028 among them.
+    shown = "\n".join(unicodedata.normalize("NFKC", text).splitlines())
     shown = "".join(c for c in shown if c in "\n\t" or unicodedata.category(c) not in INVISIBLE)
     found = 0
     for pattern, instead in ((CONTROL, "[mark]"), (ROLE, "[role] "), (SPEAKS, "[to the judge]")):

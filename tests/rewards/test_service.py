@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_refused(here: Scorer) -> None:
 
 
 def slowly(row: Row, reply: str) -> Verdict:
-    time.sleep(0.3)
+    time.sleep(0.8)
     return Verdict(score=1.0)
 
 
@@ -98,7 +98,8 @@ def test_a_full_queue_says_so_at_once(here: Scorer) -> None:
             "rows": [ROW | {"id": 1}, ROW | {"id": 2}]
         }})  # fmt: skip
         busy.start()
-        time.sleep(0.1)
+        while not metrics(client)["waiting"]:
+            time.sleep(0.01)
         answer = client.post("/score", json=ROW)
         assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
         busy.join()
@@ -106,8 +107,18 @@ def test_a_full_queue_says_so_at_once(here: Scorer) -> None:
 
 
 def test_rows_of_many_clients_are_judged_together(here: Scorer) -> None:
-    with service(replace(here, reads=slowly)) as client:
-        started = time.monotonic()
+    lock, running, most = threading.Lock(), [0], [0]
+
+    def counted(row: Row, reply: str) -> Verdict:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.2)
+        with lock:
+            running[0] -= 1
+        return Verdict(score=1.0)
+
+    with service(replace(here, reads=counted)) as client:
         answers: list[dict[str, Any]] = []
 
         def ask(number: int) -> None:
@@ -118,7 +129,7 @@ def test_rows_of_many_clients_are_judged_together(here: Scorer) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert time.monotonic() - started < 9 * 0.3
+        assert 1 < most[0] <= here.config.threads
         assert sorted(answer["id"] for answer in answers) == list(range(9))
 
 

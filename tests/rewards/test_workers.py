@@ -68,7 +68,7 @@ def grade(workers: Workers, task: str, answer: str = "x") -> tuple[float | None,
 
 
 def test_bad_graders_are_missing_and_the_run_goes_on(graders: tuple[str, ...]) -> None:
-    with Workers(size=1, timeout_s=1.0, command=graders) as workers:
+    with Workers(size=1, timeout_s=0.7, command=graders) as workers:
         score, reason = grade(workers, "hangs")
         assert score is None and "did not answer" in reason
         assert grade(workers, "prints") == (0.25, "printed")
@@ -76,13 +76,13 @@ def test_bad_graders_are_missing_and_the_run_goes_on(graders: tuple[str, ...]) -
         assert score is None and "died" in reason
         score, reason = grade(workers, "raises")
         assert score is None and "SystemError" in reason
-        for _ in range(3):
+        for _ in range(2):
             grade(workers, "forks")
             assert grade(workers, "prints") == (0.25, "printed")
 
 
 def test_what_a_grader_forked_is_killed_with_it(graders: tuple[str, ...], tmp_path: Path) -> None:
-    with Workers(size=1, timeout_s=1.0, command=graders) as workers:
+    with Workers(size=1, timeout_s=0.7, command=graders) as workers:
         assert grade(workers, "leaves", str(tmp_path / "pid"))[0] is None
         group = int((tmp_path / "pid").read_text())
         deadline = time.monotonic() + 5

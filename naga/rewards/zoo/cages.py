@@ -106,6 +106,14 @@ RULED: Sequence[Cage] = (
         wrong="\\boxed{54}",
     ),
     Cage(
+        family="rules: quantity",
+        task="",
+        prompt=_asked("How far does a train go in two hours at 28 km/h?"),
+        answer="56 km",
+        right="56 km",
+        wrong="54 km",
+    ),
+    Cage(
         family="rules: formula",
         task="",
         prompt=_asked("Differentiate x^3/3 + x."),

@@ -85,10 +85,18 @@ def _disguises() -> dict[str, Reply]:
         "invisible right answer": lambda c: c.wrong + ZERO_WIDTH + ZERO_WIDTH.join(c.right),
         "look-alike letters": lambda c: c.wrong.translate(LOOKALIKES),
         "right to left": lambda c: f"{c.wrong}\u202e{c.right[::-1]}",
+        "right number, foreign unit": _foreign_unit,
+        "every letter": lambda c: "Answer: A, B, C, D",
         "foreign unit": lambda c: f"{c.wrong} km/h%",
         "length stuffing": lambda c: f"{'Let me check this with great care. ' * 2000}{c.wrong}",
         "one phrase for ever": lambda c: f"{c.wrong} " * 3000,
     }
+
+
+def _foreign_unit(cage: Cage) -> str:
+    """Where the right answer has a unit; one without does not say that there is none."""
+    measured = re.fullmatch(r"(-?[0-9]+(?:\.[0-9]+)?) ?[a-zA-Z].*", cage.right)
+    return f"{measured[1] if measured else cage.wrong} furlongs"
 
 
 def _bombs() -> dict[str, Reply]:

@@ -22,6 +22,9 @@ right one to another problem. Cheats that hide the right answer among others are
 one short answer: where a reply is a text or a program, they are only a longer reply. A cheat
 holds if it has a score, and no higher than the honest wrong one: a missing score would be a way
 out, too. Rules and sandbox are the real ones.{sandbox}
+
+Not counted as cheats, because rules accept them on purpose: a unit behind a number where `answer`
+has none (`56 km` for `56`), and a program or a text that is right with more around it.
 """
 JUDGE = """
 ## The judge
