@@ -26,6 +26,8 @@ from naga.engine.pages import FreeList, Pages
 Tokens = tuple[int, ...]
 # Tenants of which nothing is known any more are forgotten when there are so many.
 MANY_ROOTS = 1024
+# Looked at when one has to go.
+MANY_SNAPSHOTS = 256
 
 
 @dataclass(eq=False)
@@ -98,7 +100,8 @@ class PrefixTree:
         self._recurrent = recurrent
         self._slots = FreeList(num_snapshots)
         self._roots: dict[str, Node] = {}
-        self._snapshots: set[Snapshot] = set()
+        # Ordered by their last use.
+        self._snapshots: dict[Snapshot, None] = {}
         self._num_nodes = 0
         self._clock = 0.0
         self._ticks = itertools.count(1)
@@ -162,6 +165,7 @@ class PrefixTree:
         self._offer(match.node)
         if match.snapshot is not None:
             match.snapshot.credit, match.snapshot.used = self._clock, tick
+            self._snapshots[match.snapshot] = self._snapshots.pop(match.snapshot)
 
     def pin(self, node: Node) -> None:
         """Not to be evicted, nor what lies above it, until `unpin`."""
@@ -213,7 +217,7 @@ class PrefixTree:
             node=node, tail=tail, slot=slot, page=page, credit=self._clock, used=next(self._ticks)
         )
         node.snapshots[tail] = snapshot
-        self._snapshots.add(snapshot)
+        self._snapshots[snapshot] = None
         self._offer(node)
         return slot
 
@@ -250,18 +254,21 @@ class PrefixTree:
 
     def _remove(self, snapshot: Snapshot) -> None:
         del snapshot.node.snapshots[snapshot.tail]
-        self._snapshots.remove(snapshot)
+        del self._snapshots[snapshot]
         self._slots.give([snapshot.slot])
         if snapshot.page is not None:
             self._pages.drop([snapshot.page])
         self._offer(snapshot.node)
 
     def _make_slot(self, worth: float, spared: Container[int]) -> bool:
-        """Evict the least snapshot if it is worth no more than a new one would be."""
+        """Evict the least snapshot if it is worth no more than a new one would be.
+
+        Of many the least recently used are looked at: where states are tiny there are thousands.
+        """
+        old = (snapshot for snapshot in self._snapshots if snapshot.slot not in spared)
         entries = (
             (self._worth(snapshot), snapshot.used, snapshot)
-            for snapshot in self._snapshots
-            if snapshot.slot not in spared
+            for snapshot in itertools.islice(old, MANY_SNAPSHOTS)
         )
         found = min(entries, key=lambda entry: entry[:2], default=None)
         if found is None or found[0] > worth:
@@ -362,26 +369,25 @@ class PrefixTree:
 
     def _deepest(self, node: Node, tokens: Sequence[int], most: int) -> Snapshot | None:
         """Of the node's snapshots the longest that `tokens` go on through."""
-        fitting = (
-            snapshot
-            for tail, snapshot in node.snapshots.items()
-            if snapshot.position <= most and tuple(tokens[node.end : snapshot.position]) == tail
-        )
-        return max(fitting, key=lambda snapshot: len(snapshot.tail), default=None)
+        longest = min(most - node.end, self._page_size - 1) if node.snapshots else -1
+        rest = tuple(tokens[node.end : node.end + max(0, longest)])
+        for length in range(longest, -1, -1):
+            if rest[:length] in node.snapshots:
+                return node.snapshots[rest[:length]]
+        return None
 
     def _before(self, node: Node, tail: Tokens) -> int:
         """Position of the last snapshot before that of `node` and `tail`; 0 if there is none."""
-        rest, strict = tail, True
+        rest, longest = tail, len(tail) - 1
         while True:
-            found = [
-                snapshot.position
-                for held, snapshot in node.snapshots.items()
-                if held == rest[: len(held)] and not (strict and held == rest)
-            ]
-            if found or node.parent is None:
-                return max(found, default=0)
+            # Looked up by length: a root may hold thousands of short ones.
+            for length in range(longest, -1, -1) if node.snapshots else ():
+                if rest[:length] in node.snapshots:
+                    return node.end + length
+            if node.parent is None:
+                return 0
             # A tail is shorter than a page.
-            rest, node, strict = node.tokens, node.parent, False
+            rest, longest, node = node.tokens, self._page_size - 1, node.parent
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:
