@@ -1,21 +1,19 @@
 """The classifier of answers: generated pairs -> tokenizer -> a small model that replies A, B or C.
 
 Fine-tuning from fresh weights with the loop of the other runs: the verdict is the assistant's
-message, and of a share of the pairs the response is learned too (config.data.whole). What comes
-out is an ordinary checkpoint. Does not choose thresholds (rewards/consistency.py has them) and
-does not measure (eval of it: rewards/consistency_table.py).
+message, and all that is learned. What comes out is an ordinary checkpoint with thresholds beside
+it, chosen on validation pairs. Does not measure (consistency_table.py).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from random import Random
 
 import numpy as np
 from rich.console import Console
 
 from naga.config.base import ConfigError
 from naga.config.consistency import ConsistencyConfig
-from naga.data.chat import message_ends, render
+from naga.data.chat import render
 from naga.data.messages import Message
 from naga.data.packing import Sample
 from naga.data.tokenizer import Tokenizer, train_tokenizer
@@ -24,7 +22,9 @@ from naga.model.lm import HybridLM
 from naga.record import open_run
 from naga.runtime import Runtime
 from naga.tasks.pairs import VERDICTS, Pair, make_pairs, pair_messages
+from naga.train.consistency_table import calibrate_consistency
 from naga.train.loop import FREE_KEYS, Job, train
+from naga.train.progress import say
 
 TOKENIZER_PAIRS = 4000
 """The tokenizer is trained on the first so many pairs."""
@@ -47,16 +47,28 @@ def train_consistency(config: ConsistencyConfig, runtime: Runtime) -> Path:
             runtime=runtime,
             model=model,
             tokenizer=tokenizer,
-            samples=list(pair_samples(tokenizer, pairs, config.data.whole)),
+            samples=list(pair_samples(tokenizer, pairs)),
             noun="pairs",
             split=False,
         )
-        return train(job, run, console)
+        final = train(job, run, console)
+        wanted = config.thresholds
+        thresholds = calibrate_consistency(
+            final,
+            count=wanted.count,
+            seed=config.data.seed,
+            false_positives=wanted.false_positives,
+            false_negatives=wanted.false_negatives,
+        )
+        bounds = f"{thresholds.match_at:.6f} on, not up to {thresholds.wrong_at:.6f}"
+        say(console, f"a match from P(match) {bounds}")
+        return final
 
 
 def pair_tokenizer(pairs: Sequence[Pair], vocab_size: int) -> Tokenizer:
     """Trained on these pairs; ConfigError if they have fewer words than that."""
-    texts = (text for pair in pairs for text in (pair.problem, pair.reference, pair.response))
+    asked = (pair_messages(pair.problem, pair.reference, pair.response) for pair in pairs)
+    texts = (message.content for messages in asked for message in messages)
     tokenizer = train_tokenizer(texts, vocab_size)
     if tokenizer.vocab_size != vocab_size:
         raise ConfigError(
@@ -66,14 +78,13 @@ def pair_tokenizer(pairs: Sequence[Pair], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
-def pair_samples(tokenizer: Tokenizer, pairs: Sequence[Pair], whole: float) -> Iterator[Sample]:
-    """Learned: the verdict and its end; in a `whole` share of the pairs the response besides."""
-    for index, pair in enumerate(pairs):
+def pair_samples(tokenizer: Tokenizer, pairs: Iterable[Pair]) -> Iterator[Sample]:
+    """Learned: the verdict and its end."""
+    for pair in pairs:
         verdict = Message(role="assistant", content=VERDICTS[pair.label])
         messages = pair_messages(pair.problem, pair.reference, pair.response)
         rendered = render(tokenizer, (*messages, verdict))
-        mask = np.array(rendered.loss_mask, dtype=np.bool_)
-        if Random(f"whole {index}").random() < whole:
-            _, reference_end, response_end, _ = message_ends(tokenizer, rendered.tokens)
-            mask[reference_end + 1 : response_end] = True
-        yield Sample(tokens=np.array(rendered.tokens, dtype=np.int32), loss_mask=mask)
+        yield Sample(
+            tokens=np.array(rendered.tokens, dtype=np.int32),
+            loss_mask=np.array(rendered.loss_mask, dtype=np.bool_),
+        )

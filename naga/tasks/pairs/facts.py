@@ -37,7 +37,8 @@ from naga.tasks.science import (
     Stoichiometry,
     Units,
 )
-from naga.tasks.text import Caesar, Inserting, Letters as CountLetters, Replacing, Reversing
+from naga.tasks.text import Caesar, Inserting, Replacing, Reversing
+from naga.tasks.text import Letters as CountLetters
 
 TRAINED: tuple[type[Generator], ...] = (
     *(ChainSum, Dates, Digits, Divisors, Equation, Expressions, System, Balancing, Energy),

@@ -68,9 +68,7 @@ def _swapped(value: Value, random: Random) -> Value | None:
             if plain is None:
                 return Amount(number=1 / value.number, unit=value.unit) if value.number else None
             digits = list(plain)
-            places = [
-                i for i in range(len(digits) - 1) if (digits[i] + digits[i + 1]).isdecimal()
-            ]
+            places = [i for i in range(len(digits) - 1) if (digits[i] + digits[i + 1]).isdecimal()]
             if not places:
                 return None
             place = random.choice(places)

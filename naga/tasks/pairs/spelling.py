@@ -15,8 +15,9 @@ from naga.tasks.pairs.pair import Amount, Day, Letters, Listed, Named, Value
 from naga.tasks.unit_names import NAMES
 
 MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+    *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
+    *("October", "November", "December"),
+)
 SYNONYMS = {
     "knight": ("knight", "truth-teller", "honest one"),
     "knave": ("knave", "liar", "deceiver"),
