@@ -29,7 +29,7 @@ def model() -> Iterator[ConsistencyModel]:
 
 
 def test_it_keeps_to_its_bounds_on_held_out_pairs(model: ConsistencyModel) -> None:
-    pairs = list(make_pairs("heldout", seed=23, count=240))
+    pairs = list(make_pairs("heldout", seed=23, count=160))
     opinions = model.opinions([(p.problem, p.reference, p.response) for p in pairs])
     assert model.thresholds is not None
     scores = [model.thresholds.score(opinion) for opinion in opinions]

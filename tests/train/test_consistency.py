@@ -17,8 +17,9 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "consistency.toml"
 
 
 def config(folder: Path, *overrides: str) -> ConsistencyConfig:
-    short = ("data.count=150", "schedule.steps=2", "schedule.warmup_steps=1")
-    more = ("schedule.decay_steps=1", "thresholds.count=40", "model.vocab_size=300")
+    short = ("data.count=300", "data.tokens_per_batch=500", "schedule.steps=40")
+    short += ("schedule.warmup_steps=3", "schedule.decay_steps=10")
+    more = ("thresholds.count=30", "model.vocab_size=300")
     return load_config(
         ConsistencyConfig, RECIPE, (f"run_dir={folder / 'run'}", *short, *more, *overrides)
     )
@@ -27,10 +28,10 @@ def config(folder: Path, *overrides: str) -> ConsistencyConfig:
 def test_a_run_ends_in_a_checkpoint_with_thresholds(tmp_path: Path) -> None:
     wanted = config(tmp_path)
     final = train_consistency(wanted, make_runtime(wanted.device, wanted.dtype))
-    # Two steps teach no verdicts; the folder is complete, and opens.
     with open_consistency(final) as model:
         assert model.thresholds is not None
         assert model.engine.model_config == wanted.model
+        assert 0 <= model("Q", "12", "13").match <= 1
 
 
 def test_only_the_verdict_and_its_end_are_learned() -> None:

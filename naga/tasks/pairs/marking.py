@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import date
 from difflib import SequenceMatcher
 from fractions import Fraction
+from itertools import pairwise
 
 from naga.tasks.pairs.reading import (
     DATE,
@@ -111,7 +112,7 @@ def _keys(atoms: Sequence[Atom]) -> tuple[tuple[str, str], ...]:
 
 
 def _close(atoms: Sequence[Atom], text: str) -> bool:
-    gaps = [text[one.end : two.start] for one, two in zip(atoms, atoms[1:], strict=False)]
+    gaps = [text[one.end : two.start] for one, two in pairwise(atoms)]
     return all(len(gap) <= LONGEST_GAP for gap in gaps)
 
 

@@ -1,4 +1,4 @@
-"""Marks: what says the reference in any spelling, nothing else, and never by the response's wish."""
+"""Marks: what says the reference in any spelling, nothing else, never by a response's wish."""
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_roles_are_fixed_whatever_the_response_says() -> None:
 
 
 def test_right_answers_are_found_in_nearly_every_trained_spelling() -> None:
-    matching = [p for p in make_pairs("heldout", seed=7, count=300) if p.label == "match"]
+    matching = [p for p in make_pairs("heldout", seed=7, count=100) if p.label == "match"]
     found = [WHOLE in marked(p.problem, p.reference, p.response) for p in matching]
     assert sum(found) >= 0.95 * len(found)
 
