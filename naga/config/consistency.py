@@ -30,6 +30,6 @@ class ThresholdConfig(Config):
 
 class ConsistencyConfig(RunConfig):
     data: PairsConfig
-    thresholds: ThresholdConfig = ThresholdConfig()
+    thresholds: ThresholdConfig
     model: ModelConfig
     """vocab_size is that of the tokenizer trained on the pairs."""

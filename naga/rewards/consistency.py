@@ -29,7 +29,7 @@ from naga.verify.numeric import read_quantity
 
 THRESHOLDS_FILE = "thresholds.json"
 SAMPLING = SamplingParams(temperature=0.0, max_tokens=1, top_logprobs=MAX_TOP_LOGPROBS)
-ENGINE = EngineConfig(kv_tokens=32_768, snapshot_bytes=0, draft_tokens=0)
+ENGINE = EngineConfig.model_validate({"kv_tokens": 32_768, "snapshot_bytes": 0, "draft_tokens": 0})
 
 
 @dataclass(frozen=True, kw_only=True)

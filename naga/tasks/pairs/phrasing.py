@@ -87,7 +87,7 @@ TAILS = (
 def frame(answer: str, random: Random, language: Language, *, heldout: bool) -> str:
     """The answer in a frame; braces in it stay as they are."""
     if heldout:
-        words = HELDOUT_ENGLISH if language == "en" else HELDOUT_CHINESE
+        words: tuple[str, ...] = HELDOUT_ENGLISH if language == "en" else HELDOUT_CHINESE
         return random.choice((*words, *HELDOUT_SYMBOLS)).format(answer)
     words = ENGLISH if language == "en" else CHINESE
     return random.choice(random.choice((words, SYMBOLS))).format(answer)
