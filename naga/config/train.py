@@ -14,13 +14,16 @@ from naga.config.model import ModelConfig
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-class DataConfig(Config):
-    paths: tuple[Path, ...] = Field(min_length=1)
-    """Files (.txt, .md, .jsonl, .jsonl.gz) or folders of them."""
+class BatchConfig(Config):
     tokens_per_batch: int = Field(gt=0)
     """Tokens of one micro-batch, packed without padding."""
     sequence_len: int = Field(gt=1)
     """Longest sequence: longer text is split (pretraining) or left out and counted (SFT)."""
+
+
+class DataConfig(BatchConfig):
+    paths: tuple[Path, ...] = Field(min_length=1)
+    """Files (.txt, .md, .jsonl, .jsonl.gz) or folders of them."""
     max_documents: int | None = Field(None, gt=0)
     """Use only the first so many documents; None means all."""
 
@@ -56,7 +59,7 @@ class ScheduleConfig(Config):
 
 
 class RunConfig(Config):
-    """What both kinds of training share."""
+    """What all kinds of training share."""
 
     run_dir: Path
     """Where checkpoints, metrics.jsonl and loss.png go; a run found there is resumed."""
@@ -72,7 +75,7 @@ class RunConfig(Config):
     """Optimizer steps between checkpoints; the last step always makes one."""
     keep_checkpoints: int = Field(2, gt=0)
     log_every: int = Field(10, gt=0)
-    data: DataConfig
+    data: BatchConfig
     optim: OptimConfig
     schedule: ScheduleConfig
 
@@ -93,6 +96,7 @@ class PretrainConfig(RunConfig):
 
     tokenizer: Path
     """Folder or tokenizer.json of a trained tokenizer (`naga tokenizer train`)."""
+    data: DataConfig
     model: ModelConfig
 
 
@@ -113,5 +117,6 @@ class SftConfig(RunConfig):
     init_from: Path
     """Checkpoint folder, or owner/name[@revision] on the hub, to start from (weights, tokenizer and
     chat template)."""
+    data: DataConfig
     lora: LoraConfig | None = None
     """Train adapters alone, and merge them into the exported model; None trains all weights."""

@@ -20,7 +20,7 @@ from torch.optim import AdamW
 
 from naga.checkpoint.save import save_model
 from naga.config.base import ConfigError
-from naga.config.train import PretrainConfig, SftConfig
+from naga.config.train import RunConfig
 from naga.data.loader import Loader
 from naga.data.packing import Sample
 from naga.data.tokenizer import Tokenizer
@@ -56,7 +56,7 @@ class TrainingInterruptedError(Exception):
 class Job:
     """What a kind of training hands to the loop."""
 
-    config: PretrainConfig | SftConfig
+    config: RunConfig
     runtime: Runtime
     model: HybridLM
     tokenizer: Tokenizer
