@@ -191,16 +191,11 @@ def _read(completion: _Completion) -> Answer:
         thought, _, content = content.lstrip().removeprefix("<think>").partition("</think>")
         reasoning, content = thought.strip("\n"), content.lstrip("\n")
     return Answer(
-        content=_whole(content),
-        reasoning=_whole(reasoning),
+        content=content,
+        reasoning=reasoning,
         finish_reason=choice.finish_reason or "stop",
         completion_tokens=completion.usage.completion_tokens if completion.usage else None,
     )
-
-
-def _whole(text: str) -> str:
-    """Without halves of characters, which no file can hold."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _seconds(text: str) -> float:

@@ -301,20 +301,8 @@ def test_a_grid_buries_what_is_asked_for_at_every_length_and_depth() -> None:
 def test_problems_in_training_files_are_found_and_left_out_of_a_second_score(
     tmp_path: Path,
 ) -> None:
-    words = [
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-    ]
+    words = [f"{tens}{ones}" for tens in ("twenty", "thirty") for ones in ("one", "two", "six")]
+    words += [f"{word}teen" for word in ("four", "six", "seven", "eight", "nine", "thir")]
     rows = [
         {
             "question": f"{word} " * 3 + f"and so on until {' '.join(words[n:])} {n}",
