@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from server.conftest import MODEL, Served
 
 lm_eval = pytest.importorskip("lm_eval", reason="needs the extra: pip install 'naga-lm[interop]'")
 pytest.importorskip("tenacity", reason="needs lm-eval[api]: pip install 'lm-eval[api]'")
@@ -72,11 +72,9 @@ def run(
     return found
 
 
-def test_completions_generate_and_choose(
-    served: Served, checkpoint: Path, tasks: TaskManager
-) -> None:
+def test_completions_generate_and_choose(served: Any, checkpoint: Path, tasks: TaskManager) -> None:
     arguments = {
-        "model": MODEL,
+        "model": "tiny",
         "base_url": f"{served.url}/v1/completions",
         "tokenizer": str(checkpoint),
         "tokenizer_backend": "huggingface",
@@ -87,7 +85,7 @@ def test_completions_generate_and_choose(
     assert 0 <= found["choose"]["acc,none"] <= 1
 
 
-def test_chat_completions_generate(served: Served, tasks: TaskManager) -> None:
-    arguments = {"model": MODEL, "base_url": f"{served.url}/v1/chat/completions"}
+def test_chat_completions_generate(served: Any, tasks: TaskManager) -> None:
+    arguments = {"model": "tiny", "base_url": f"{served.url}/v1/chat/completions"}
     found = run("local-chat-completions", arguments, tasks, ["write"], apply_chat_template=True)
     assert 0 <= found["write"]["exact_match,none"] <= 1
