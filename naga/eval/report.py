@@ -148,9 +148,11 @@ class Report:
         return f"{self.model}: {self.split} split, seed {self.seed}, thinking {thinking}"
 
     def table(self) -> Table:
-        table = Table("task", "level", title=self.title)
+        table = Table(title=self.title, box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        for heading in ("task", "level"):
+            table.add_column(heading, no_wrap=True)
         for heading in ("n", "accuracy", "95 % interval", "en", "zh", "tokens", "cut", "missing"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", no_wrap=heading != "missing")
         for row in self.tasks:
             table.add_row(*cells(row))
         return table
