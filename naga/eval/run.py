@@ -1,72 +1,53 @@
-"""Ask tasks of anything that answers, and grade the replies.
+"""Ask problems of anything that answers, grade the replies, and report.
 
-What answers is a function from examples to answers, so the engine of this process, a server or a
-test's stand-in are evaluated alike. Every problem is asked once: repeats of the stream are skipped.
-An answer that fails in the engine fails the evaluation: it is missing, not wrong.
+Every problem is asked `samples` times. As many threads ask as the answerer takes; each answer is
+kept as soon as it is judged, so an evaluation that is interrupted and begun again asks only what is
+left, and reports the same. An answer that fails is missing: counted, never wrong. If all fail, that
+is an error.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from naga.config.base import ConfigError
-from naga.engine.chat import chat_request, complete_all
-from naga.engine.engine import Engine
-from naga.engine.request import SamplingParams
-from naga.eval.report import Report, Sample, TaskReport
-from naga.tasks import Example, Generator, Level, Mix, Split, make_examples
-
-STREAM_PER_PROBLEM = 50
+from naga.eval.answers import Answerer
+from naga.eval.items import Item, family_items
+from naga.eval.play import Judge, play
+from naga.eval.report import Report, TaskReport
+from naga.eval.samples import Sample, Store, key_of, make_sample, question_of
+from naga.tasks import Example, Generator, Level, Split
+from naga.tasks.contamination import Contamination, find_contamination, prompt_hash
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    content: str
-    reasoning: str
-    finish_reason: str
-    completion_tokens: int
+class Plan:
+    """How problems are asked."""
+
+    model: str
+    """As the report names it."""
+    split: Split = "heldout"
+    seed: int = 0
+    thinking: bool = True
+    samples: int = 1
+    """Answers to each problem."""
+    training_files: tuple[Path, ...] = ()
+    """In which the problems are looked for."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """What else the report says of how it was done, by name."""
+    judge: Judge | None = field(default=None, compare=False)
 
 
-Answerer = Callable[[Sequence[Example]], Sequence[Answer]]
-
-
-def engine_answerer(
-    engine: Engine, sampling: SamplingParams, finished: Callable[[], None] = lambda: None
-) -> Answerer:
-    """Answers by the engine, as many at once as it runs; thinks where the gold answer does.
-
-    `finished` is called after each answer.
-    """
-
-    def answer(examples: Sequence[Example]) -> list[Answer]:
-        requests = [
-            chat_request(
-                engine.tokenizer,
-                example.prompt,
-                sampling,
-                enable_thinking=bool(example.reasoning),
-            )
-            for example in examples
-        ]
-        replies = complete_all(engine, requests, finished)
-        for reply in replies:
-            if reply.finish_reason in ("error", "cancelled"):
-                raise RuntimeError(f"a request ended as {reply.finish_reason}: {reply.error}")
-        return [
-            Answer(
-                content=reply.text,
-                reasoning=reply.reasoning,
-                finish_reason=reply.finish_reason,
-                completion_tokens=reply.usage.completion_tokens,
-            )
-            for reply in replies
-        ]
-
-    return answer
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    item: Item
+    example: Example
+    number: int
 
 
 def evaluate(
-    answer: Answerer,
+    answerer: Answerer,
     tasks: Sequence[Generator],
     *,
     model: str,
@@ -77,64 +58,132 @@ def evaluate(
     thinking: bool = True,
     chinese: float = 0.3,
 ) -> Report:
-    """Every task at every level, `count` problems each.
-
-    thinking False asks for straight answers; ConfigError names a task that has none.
-    """
-    reports = []
-    for task in tasks:
-        for level in levels:
-            straight = 0.0 if thinking else 1.0
-            mix = Mix(levels=(level,), chinese=chinese, straight=straight)
-            reports.append(
-                evaluate_task(answer, task, mix=mix, count=count, seed=seed, split=split)
-            )
-    return Report(model=model, split=split, seed=seed, thinking=thinking, tasks=tuple(reports))
-
-
-def evaluate_task(
-    answer: Answerer, task: Generator, *, mix: Mix, count: int, seed: int, split: Split
-) -> TaskReport:
-    """`count` different problems of one task at the one level of `mix`."""
-    if not task.scored:
-        raise ConfigError(f"task {task.name!r}: has no right and wrong answers; leave it out")
-    if mix.straight and not task.straight:
-        raise ConfigError(f"task {task.name!r}: has no straight answers; leave thinking on")
-    (level,) = mix.levels
-    examples = list(islice(_distinct(task, mix, split, seed, count), count))
-    if len(examples) < count:
-        raise ConfigError(f"task {task.name!r}: has only {len(examples)} problems; lower the count")
-    answers = answer(examples)
-    samples = tuple(
-        _sample(task, example, given) for example, given in zip(examples, answers, strict=True)
+    """Every family at every level, `count` problems each, answered once."""
+    items = family_items(
+        tasks,
+        levels=levels,
+        count=count,
+        seed=seed,
+        split=split,
+        thinking=thinking,
+        chinese=chinese,
     )
-    return TaskReport(task=task.name, level=level, samples=samples)
+    plan = Plan(model=model, split=split, seed=seed, thinking=thinking)
+    return evaluate_items(answerer, items, plan)
 
 
-def _distinct(task: Generator, mix: Mix, split: Split, seed: int, count: int) -> Iterator[Example]:
-    """The stream without examples whose problem came before."""
-    seen: set[str] = set()
-    most = count * STREAM_PER_PROBLEM
-    for example in make_examples([task], mix=mix, split=split, seed=seed, count=most):
-        if example.problem not in seen:
-            seen.add(example.problem)
-            yield example
-
-
-def _sample(task: Generator, example: Example, given: Answer) -> Sample:
-    verdict = task.grade(example, given.content)
-    if verdict.score is None:
-        raise RuntimeError(f"task {task.name!r}: an answer was not judged: {verdict.reason}")
-    return Sample(
-        task=task.name,
-        level=example.level,
-        language=example.language,
-        question="\n\n".join(message.content for message in example.prompt),
-        expected=example.answer,
-        content=given.content,
-        reasoning=given.reasoning,
-        finish_reason=given.finish_reason,
-        completion_tokens=given.completion_tokens,
-        score=verdict.score,
-        parts=verdict.parts,
+def evaluate_items(
+    answerer: Answerer,
+    items: Sequence[Item],
+    plan: Plan,
+    store: Store | None = None,
+    finished: Callable[[], None] = lambda: None,
+) -> Report:
+    """`finished` is called after each answer; ConfigError if none came."""
+    examples = [example for item in items for example in item.examples]
+    if not examples:
+        raise ConfigError("nothing to ask: no task and no file has a problem")
+    contamination = _looked_for(examples, plan.training_files)
+    jobs = [
+        _Job(item=item, example=example, number=number)
+        for item in items
+        for example in item.examples
+        for number in range(plan.samples)
+    ]
+    samples = _ask_all(answerer, jobs, plan, store or Store({}, None), finished)
+    if all(sample.error for sample in samples):
+        raise ConfigError(f"no answer came; the first reason: {samples[0].error}")
+    rest = iter(samples)
+    reports = [
+        TaskReport(
+            task=item.task.name,
+            level=item.level,
+            cell=item.cell,
+            samples=tuple(next(rest) for _ in range(len(item.examples) * plan.samples)),
+        )
+        for item in items
+    ]
+    return Report(
+        model=plan.model,
+        split=plan.split,
+        seed=plan.seed,
+        thinking=plan.thinking,
+        num_samples=plan.samples,
+        settings=plan.settings,
+        prompt_hash=prompt_hash(examples),
+        tasks=tuple(reports),
+        contamination=contamination,
+        questions=tuple(question_of(example) for example in examples),
     )
+
+
+def _looked_for(examples: Sequence[Example], files: Sequence[Path]) -> Contamination | None:
+    return find_contamination(examples, files) if files else None
+
+
+def _ask_all(
+    answerer: Answerer,
+    jobs: Sequence[_Job],
+    plan: Plan,
+    store: Store,
+    finished: Callable[[], None],
+) -> list[Sample]:
+    """In the order of the jobs."""
+
+    def work(job: _Job) -> Sample:
+        sample = _ask(answerer, job, plan, store)
+        finished()
+        return sample
+
+    threads = ThreadPoolExecutor(answerer.concurrency, thread_name_prefix="asking")
+    try:
+        futures = [threads.submit(work, job) for job in jobs]
+        return [future.result() for future in futures]
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _ask(answerer: Answerer, job: _Job, plan: Plan, store: Store) -> Sample:
+    question = question_of(job.example)
+    key = key_of(answerer.identity, question, plan.thinking, job.number)
+    known = store.get(key)
+    if known is not None and known.score is None and not known.turns:
+        known = _again(job, known, store)
+    if known is not None and (known.score is not None or plan.judge is None):
+        return known.model_copy(update={"cell": job.item.cell})
+    answer, verdict, turns = play(
+        answerer,
+        job.item.task,
+        job.example,
+        thinking=plan.thinking,
+        number=job.number,
+        judge=plan.judge,
+    )
+    sample = make_sample(
+        key,
+        answerer.identity,
+        job.example,
+        job.number,
+        job.item.cell,
+        answer,
+        verdict,
+        turns,
+    )
+    store.add(sample)
+    return sample
+
+
+def _again(job: _Job, known: Sample, store: Store) -> Sample:
+    """What could not be judged may be now, as with a sandbox that was not there."""
+    verdict = job.item.task.grade(job.example, known.response)
+    sample = known.model_copy(
+        update={
+            "score": verdict.score,
+            "parts": dict(verdict.parts),
+            "matched_by": verdict.matched_by,
+            "reason": verdict.reason,
+        }
+    )
+    if sample != known:
+        store.add(sample)
+    return sample

@@ -1,6 +1,6 @@
 """Every family and every public set by its name, in groups, made with the judges that they need.
 
-A family is listed here once; `naga tasks`, `naga eval`, `naga rl` and the test of all families then
+A family is listed here once; `naga tasks`, `naga eval`, RL runs and the test of all families then
 know it. SCORED and FAMILIES are the few that a first model is trained on, and the default of those
 commands: later families do not change what they do. Makes examples of nothing (mixture.py).
 """
