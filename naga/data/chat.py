@@ -45,7 +45,8 @@ def render(tokenizer: Tokenizer, messages: Sequence[Message]) -> Rendered:
     """A whole conversation for training: learned are REASONING </think> CONTENT <|end|>.
 
     An empty think block is given, not learned: `<think></think>` is part of the prompt that
-    switches thinking off.
+    switches thinking off. Of an answer that decided itself (thinking "auto") it is learned, too:
+    after `<think>` the first token is the decision.
     """
     tokens: list[int] = []
     loss_mask: list[bool] = []
@@ -60,7 +61,7 @@ def render_prompt(
     tokenizer: Tokenizer, messages: Sequence[Message], *, enable_thinking: bool = True
 ) -> list[int]:
     """The conversation so far and the opening of the reply: `<|assistant|><think>`, closed at once
-    with `</think>` if thinking is off."""
+    with `</think>` if thinking is off. A model that decides itself goes on from the open one."""
     opening = (ASSISTANT, THINK) if enable_thinking else (ASSISTANT, THINK, END_THINK)
     tokens = [token for piece in _pieces(messages) for token in _encode(tokenizer, piece)]
     return tokens + [tokenizer.control_id(name) for name in opening]
@@ -84,7 +85,7 @@ def _pieces(messages: Sequence[Message]) -> Iterator[_Piece]:
         if message.role == "tool" or message.calls:
             raise ConfigError("this model's format has no tools; send none, and no calls of them")
         if message.role == "assistant":
-            yield from _assistant(message.content, message.reasoning if index > last_user else "")
+            yield from _assistant(message, dropped=index < last_user)
         else:
             yield _Piece(
                 text=USER if message.role == "user" else SYSTEM, control=True, learned=False
@@ -93,12 +94,15 @@ def _pieces(messages: Sequence[Message]) -> Iterator[_Piece]:
             yield _Piece(text=END, control=True, learned=False)
 
 
-def _assistant(content: str, reasoning: str) -> Iterator[_Piece]:
+def _assistant(message: Message, *, dropped: bool) -> Iterator[_Piece]:
+    """What was dropped was not decided against: there an empty think block is never learned."""
+    reasoning = "" if dropped else message.reasoning
+    decided = message.thinking == "auto" and not dropped
     yield _Piece(text=ASSISTANT, control=True, learned=False)
     yield _Piece(text=THINK, control=True, learned=False)
     yield _Piece(text=reasoning, control=False, learned=True)
-    yield _Piece(text=END_THINK, control=True, learned=bool(reasoning))
-    yield _Piece(text=content, control=False, learned=True)
+    yield _Piece(text=END_THINK, control=True, learned=bool(reasoning) or decided)
+    yield _Piece(text=message.content, control=False, learned=True)
     yield _Piece(text=END, control=True, learned=True)
 
 

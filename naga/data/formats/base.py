@@ -39,6 +39,8 @@ class Format(ABC):
     thinks: bool
     """Whether a prompt can open a thought, which ends at the control token </think>."""
     has_tools: bool
+    decides: bool
+    """Whether an opened thought can be left empty by the model, as one that it decides against."""
 
     @abstractmethod
     def render(

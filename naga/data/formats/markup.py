@@ -17,6 +17,7 @@ from naga.data.tokenizer import Tokenizer
 @dataclass(frozen=True, kw_only=True)
 class MarkupFormat(Format):
     has_tools: bool = True
+    decides: bool = False
     required: tuple[str, ...]
     """Control tokens without which the format cannot be written."""
     optional: tuple[str, ...]
@@ -44,6 +45,11 @@ class MarkupFormat(Format):
         self, tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Tool] = ()
     ) -> Rendered:
         require_messages(messages)
+        if any(message.thinking == "auto" for message in messages):
+            raise ConfigError(
+                f"this model's format ({self.name}) cannot say that a model decided itself whether "
+                'to think; leave "thinking" out'
+            )
         return encode(tokenizer, self._conversation(messages, tools), self.names)
 
     def render_prompt(

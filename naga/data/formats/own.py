@@ -17,6 +17,7 @@ class OwnFormat(Format):
     name: str = "naga"
     thinks: bool = True
     has_tools: bool = False
+    decides: bool = True
 
     def render(
         self, tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Tool] = ()
