@@ -21,7 +21,7 @@ RANKS = [
     ["engine"],
     ["eval", "rewards"],
     ["train"],
-    ["rl"],
+    ["rl", "distill"],
     ["server"],
     ["bench"],
     ["cli"],

@@ -3,10 +3,11 @@
     {"messages": [{"role", "content", "reasoning_content"?, "tool_calls"?, "thinking"?}, ...],
      "tools"?: [...]}
 
-"thinking": "auto" in an assistant's message says that it decided itself whether to think. A call is {"type": "function", "function": {"name", "arguments"}}, its arguments an object or the
+A call is {"type": "function", "function": {"name", "arguments"}}, its arguments an object or the
 JSON text of one; a message of a tool says what it answered. Ids of calls are not needed: formats go
-by the order. Null is as if not there. Everything else a message has is refused; other keys of a row
-(a title, a source) are not used. Knows no files (corpus.py).
+by the order. "thinking": "auto" says that the assistant itself decided whether to think. Null is as
+if not there. Everything else a message has is refused; other keys of a row (a title, a source) are
+not used. Knows no files (corpus.py).
 """
 
 from typing import Any

@@ -96,7 +96,7 @@ class Message:
     calls: tuple[ToolCall, ...] = ()
     """What it called after the content; only an assistant calls."""
     thinking: Literal["auto"] | None = None
-    """auto: whether to think was left to the assistant, so an empty think block is its own doing."""
+    """auto: whether to think was left to the assistant; an empty think block is its own doing."""
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
