@@ -123,7 +123,7 @@ def test_only_the_mix_may_change(scripted: Scripted, tmp_path: Path) -> None:
     assert len(before) == 80
     assert not scripted.asks
     assert not any("nonsense" in json.dumps(row) for row in rows)
-    with pytest.raises(ConfigError, match="short.samples was 2, now 3"):
+    with pytest.raises(ConfigError, match=r"short\.samples was 2, now 3"):
         distill(config(tmp_path, short={"answerer": {"model": "quick"}, "samples": 3}))
 
 

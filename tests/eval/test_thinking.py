@@ -1,4 +1,4 @@
-"""Think-rates by difficulty, AUROC against brute force, the Pareto front, the alarm, the pictures."""
+"""Think-rates by difficulty, AUROC against brute force, the Pareto front, the alarm, pictures."""
 
 import io
 from pathlib import Path
