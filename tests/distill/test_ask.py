@@ -35,7 +35,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_chat(tmp_path_factory.mktemp("models") / "tiny")
+    path = tmp_path_factory.mktemp("models") / "tiny"
+    return save_chat(path, pattern="M*-", mamba1=None, moe=None)
 
 
 def config(model: Path, **changes: Any) -> AnswererConfig:
@@ -86,11 +87,11 @@ def taught(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "dtype": "float32",
         "data": {
             "paths": [str(run / "rows.jsonl")],
-            "tokens_per_batch": 256,
+            "tokens_per_batch": 192,
             "sequence_len": 64,
         },
         "optim": {"lr": 1e-2, "weight_decay": 0.0},
-        "schedule": {"steps": 60, "warmup_steps": 4, "decay_steps": 20},
+        "schedule": {"steps": 80, "warmup_steps": 4, "decay_steps": 30},
     }
     return sft(parse_config(SftConfig, values, "test"), CPU)
 
