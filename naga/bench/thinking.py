@@ -53,11 +53,12 @@ from naga.tasks import Example, Generator, Level, Mix, make_examples, make_tasks
 from naga.train.sft import sft
 
 RECIPES = Path("recipes/thinking")
+MODEL = Path("recipes/small/thinking.toml")
 FOLDER = Path("runs/thinking")
 HELDOUT_SEED = 7
 MAX_TOKENS = 128
 QUICK_TOKENS = 24
-ENGINE = parse_config(EngineConfig, {"max_running": 32, "page_size": 16}, "engine")
+ENGINE = parse_config(EngineConfig, {"max_running": 32, "page_size": 16, "snapshot_bytes": 0}, "engine")
 GREEDY = SamplingParams(temperature=0, max_tokens=MAX_TOKENS)
 SAMPLED = SamplingParams(temperature=1, max_tokens=QUICK_TOKENS)
 
@@ -110,7 +111,7 @@ def _begin(plan: Plan, drawn: Sequence[Example]) -> None:
     """Fresh weights, and a tokenizer for what is talked about."""
     if (plan.run / "start").exists():
         return
-    shape = load_config(ModelConfig, RECIPES / "model.toml")
+    shape = load_config(ModelConfig, MODEL)
     model = HybridLM(shape)
     initialize(model, plan.seed)
     texts = (part for each in drawn for m in each.messages for part in (m.content, m.reasoning))
@@ -170,6 +171,7 @@ def _heldout(
     """Different problems, the same ones for every seed of the training."""
     found: list[Example] = []
     for task in tasks:
+        seen: set[str] = set()
         for level in levels:
             mix = Mix(levels=(level,), chinese=chinese, straight=0.0)
             drawn: dict[str, Example] = {}
@@ -177,10 +179,12 @@ def _heldout(
                 [task], mix=mix, split="heldout", seed=HELDOUT_SEED, count=50 * plan.heldout
             )
             for example in stream:
-                drawn.setdefault(example.problem, example)
+                if example.problem not in seen:
+                    drawn.setdefault(example.problem, example)
                 if len(drawn) == plan.heldout:
                     break
             found += drawn.values()
+            seen |= drawn.keys()
     return found
 
 

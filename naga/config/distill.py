@@ -50,6 +50,8 @@ class AnswererConfig(Config):
     """Answers under way at once."""
     kv_tokens: int = Field(default=65_536, gt=0)
     """Checkpoint only: what its keys and values have room for."""
+    snapshot_bytes: int = Field(default=0, ge=0)
+    """Checkpoint only: memory to know prompts again by; short ones are read again as quickly."""
     timeout_s: float = Field(default=120.0, gt=0)
     """URL only: of one answer."""
     retries: int = Field(default=2, ge=0, le=10)

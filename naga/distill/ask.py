@@ -67,6 +67,7 @@ class EngineAnswerer:
                 "max_running": config.max_running,
                 "kv_tokens": config.kv_tokens,
                 "page_size": PAGE_SIZE,
+                "snapshot_bytes": config.snapshot_bytes,
             }
         )
         self._engine = open_engine(path, settings)
