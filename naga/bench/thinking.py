@@ -58,7 +58,9 @@ FOLDER = Path("runs/thinking")
 HELDOUT_SEED = 7
 MAX_TOKENS = 128
 QUICK_TOKENS = 24
-ENGINE = parse_config(EngineConfig, {"max_running": 32, "page_size": 16, "snapshot_bytes": 0}, "engine")
+ENGINE = parse_config(
+    EngineConfig, {"max_running": 32, "page_size": 16, "snapshot_bytes": 0}, "engine"
+)
 GREEDY = SamplingParams(temperature=0, max_tokens=MAX_TOKENS)
 SAMPLED = SamplingParams(temperature=1, max_tokens=QUICK_TOKENS)
 
