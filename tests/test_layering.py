@@ -24,7 +24,7 @@ RANKS = [
     ["engine"],
     ["eval", "rewards"],
     ["train"],
-    ["rl"],
+    ["rl", "distill"],
     ["server"],
     ["bench"],
     ["cli"],

@@ -10,6 +10,8 @@ import typer
 
 from naga.cli.options import Overrides
 from naga.config.base import Config, ConfigError
+from naga.config.consistency import ConsistencyConfig
+from naga.config.distill import DistillConfig
 from naga.config.load import apply_override, load_config, read_toml
 from naga.config.model import ModelConfig
 from naga.config.rl import RlConfig
@@ -31,6 +33,8 @@ def kind_of(file: Path, overrides: list[str]) -> type[Config]:
     kinds: tuple[tuple[str, type[Config]], ...] = (
         ("pattern", ModelConfig),
         ("rollout", RlConfig),
+        ("questions", DistillConfig),
+        ("thresholds", ConsistencyConfig),
         ("init_from", SftConfig),
         ("data", PretrainConfig),
     )

@@ -20,7 +20,7 @@ from naga.cli.materials import train_tokenizer, write_tasks
 from naga.cli.measuring import doctor, models
 from naga.cli.rewards import app as reward_app
 from naga.cli.serving import serve
-from naga.cli.training import pretrain, rl, sft
+from naga.cli.training import distill, pretrain, rl, sft
 from naga.config.base import ConfigError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -47,6 +47,7 @@ app.command()(read)
 app.command()(ask)
 app.command()(pretrain)
 app.command()(sft)
+app.command()(distill)
 app.command()(rl)
 app.command("eval")(evaluate)
 app.command()(convert)

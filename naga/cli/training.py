@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from naga.cli.options import Overrides
+from naga.config.distill import DistillConfig
 from naga.config.load import load_config, parse_config
 from naga.config.rl import RlConfig
 from naga.config.train import LoraConfig, PretrainConfig, SftConfig
@@ -50,6 +52,16 @@ def rl(recipe: Recipe, overrides: Overrides = None) -> None:
     from naga.rl.run import run_rl
 
     _train(run_rl, config)
+
+
+def distill(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Write conversations with short and long thoughts, as problems need them. 蒸馏长短思维链."""
+    config = load_config(DistillConfig, recipe, overrides or ())
+    from naga.distill import distill as run
+    from naga.tasks import Judging, make_tasks
+
+    with Judging() as judging:
+        print(run(config, make=partial(make_tasks, judging=judging)))
 
 
 def _train(run: "Callable[[RunConfigT, Runtime], Path]", config: RunConfigT) -> None:

@@ -67,7 +67,9 @@ def render(
     """A whole conversation for training: learned are REASONING </think> CONTENT, calls and <|end|>.
 
     ConfigError for tools where the tokenizer has no tokens for them. An empty think block is given,
-    not learned: `<think></think>` is part of the prompt that switches thinking off.
+    not learned: `<think></think>` is part of the prompt that switches thinking off. Of an answer
+    that decided itself (thinking "auto") it is learned, too: after `<think>` the first token is the
+    decision.
     """
     tokens: list[int] = []
     loss_mask: list[bool] = []
@@ -87,7 +89,8 @@ def render_prompt(
     calling: bool = False,
 ) -> list[int]:
     """The conversation so far and the opening of the reply: `<|assistant|><think>`, closed at once
-    with `</think>` if thinking is off, and then `<tool_call>` if it is `calling`."""
+    with `</think>` if thinking is off, and then `<tool_call>` if it is `calling`. A model that
+    decides itself goes on from the open one."""
     opening = (ASSISTANT, THINK, END_THINK, CALL)[: 4 if calling else 2 if enable_thinking else 3]
     pieces = _pieces(tokenizer, messages, tools)
     tokens = [token for piece in pieces for token in _encode(tokenizer, piece)]
@@ -116,7 +119,7 @@ def _pieces(
     last_user = max((i for i, m in enumerate(messages) if m.role == "user"), default=-1)
     for index, message in enumerate(messages):
         if message.role == "assistant":
-            yield from _assistant(message, message.reasoning if index > last_user else "")
+            yield from _assistant(message, dropped=index < last_user)
         elif message.role == "system" and index == 0:
             yield from _turn("system", _offer(message.content, tools))
         else:
@@ -139,11 +142,14 @@ def _turn(role: str, content: str) -> Iterator[_Piece]:
     yield _Piece(text=END, control=True, learned=False)
 
 
-def _assistant(message: Message, reasoning: str) -> Iterator[_Piece]:
+def _assistant(message: Message, *, dropped: bool) -> Iterator[_Piece]:
+    """What was dropped was not decided against: there an empty think block is never learned."""
+    reasoning = "" if dropped else message.reasoning
+    decided = message.thinking == "auto" and not dropped
     yield _Piece(text=ASSISTANT, control=True, learned=False)
     yield _Piece(text=THINK, control=True, learned=False)
     yield _Piece(text=reasoning, control=False, learned=True)
-    yield _Piece(text=END_THINK, control=True, learned=bool(reasoning))
+    yield _Piece(text=END_THINK, control=True, learned=bool(reasoning) or decided)
     yield _Piece(text=message.content, control=False, learned=True)
     for call in message.calls:
         yield _Piece(text=CALL, control=True, learned=True)

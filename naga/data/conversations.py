@@ -1,11 +1,13 @@
 """One row of a file of conversations -> Conversation, in the schema that chat services speak.
 
-    {"messages": [{"role", "content", "reasoning_content"?, "tool_calls"?}, ...], "tools"?: [...]}
+    {"messages": [{"role", "content", "reasoning_content"?, "tool_calls"?, "thinking"?}, ...],
+     "tools"?: [...]}
 
 A call is {"type": "function", "function": {"name", "arguments"}}, its arguments an object or the
 JSON text of one; a message of a tool says what it answered. Ids of calls are not needed: formats go
-by the order. Null is as if not there. Everything else a message has is refused; other keys of a row
-(a title, a source) are not used. Knows no files (corpus.py).
+by the order. "thinking": "auto" says that the assistant itself decided whether to think. Null is as
+if not there. Everything else a message has is refused; other keys of a row (a title, a source) are
+not used. Knows no files (corpus.py).
 """
 
 from typing import Any
@@ -13,7 +15,10 @@ from typing import Any
 from naga.config.base import ConfigError
 from naga.data.messages import Conversation, Message, Tool, ToolCall, read_object, to_json
 
-MESSAGE_KEYS = {"role", "content", "reasoning_content", "tool_calls", "tool_call_id", "name"}
+MESSAGE_KEYS = {
+    *("role", "content", "reasoning_content", "tool_calls", "thinking"),
+    *("tool_call_id", "name"),
+}
 
 
 def read_conversation(row: dict[str, Any], place: str) -> Conversation:
@@ -58,6 +63,7 @@ def _message(entry: Any, place: str) -> Message:
             content="" if silent else read_string(entry, "content", place),
             reasoning=read_string(entry, "reasoning_content", place) if thought else "",
             calls=calls,
+            thinking=entry.get("thinking"),
         )
     except ConfigError as error:
         raise ConfigError(f"{place}: {str(error).removeprefix(f'{place}: ')}") from None

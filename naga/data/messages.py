@@ -12,6 +12,8 @@ from naga.config.base import ConfigError
 
 Role = Literal["system", "user", "assistant", "tool"]
 ROLES = ("system", "user", "assistant", "tool")
+Thinking = bool | Literal["auto"]
+"""What is asked for: a thought, none, or whatever the model itself decides."""
 
 
 def to_json(value: object) -> str:
@@ -93,6 +95,8 @@ class Message:
     """What stands in the think block; only an assistant has any."""
     calls: tuple[ToolCall, ...] = ()
     """What it called after the content; only an assistant calls."""
+    thinking: Literal["auto"] | None = None
+    """auto: whether to think was left to the assistant; an empty think block is its own doing."""
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -101,6 +105,10 @@ class Message:
             raise ConfigError(f"a {self.role} message has no reasoning, only an assistant's has")
         if self.calls and self.role != "assistant":
             raise ConfigError(f"a {self.role} message calls no tools, only an assistant's does")
+        if self.thinking not in (None, "auto"):
+            raise ConfigError(f'thinking {self.thinking!r}: must be "auto", or left out')
+        if self.thinking and self.role != "assistant":
+            raise ConfigError(f"a {self.role} message decides on no thought, only an assistant's")
 
 
 @dataclass(frozen=True, kw_only=True)

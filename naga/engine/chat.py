@@ -16,7 +16,7 @@ from naga.checkpoint.save import GENERATION_FILE
 from naga.config.base import ConfigError
 from naga.config.serve import EngineConfig
 from naga.data.formats import format_of, ready
-from naga.data.messages import Message, Tool, ToolCall
+from naga.data.messages import Message, Thinking, Tool, ToolCall
 from naga.data.tokenizer import Tokenizer
 from naga.engine.backend import load_backend
 from naga.engine.engine import Engine
@@ -79,19 +79,32 @@ def chat_request(
     messages: Sequence[Message],
     sampling: SamplingParams,
     *,
-    enable_thinking: bool = True,
+    enable_thinking: Thinking = True,
     choice: int = 0,
     tools: Sequence[Tool] = (),
 ) -> Request:
-    """The next assistant turn of a conversation; ConfigError for a model of no known format."""
+    """The next assistant turn of a conversation; ConfigError for a model of no known format.
+
+    "auto" opens a thought as True does, and the model may close it at once; True forbids that.
+    """
     form = format_of(tokenizer)
-    prompt = form.render_prompt(tokenizer, messages, tools=tools, enable_thinking=enable_thinking)
+    if enable_thinking == "auto" and not form.decides:
+        raise ConfigError(
+            f"this model's format ({form.name}) cannot leave it to the model whether to think; "
+            "switch thinking on or off"
+        )
+    thinks = form.opens_thought(messages, bool(enable_thinking))
+    prompt = form.render_prompt(tokenizer, messages, tools=tools, enable_thinking=thinks)
     return Request(
         id=new_id(),
         prompt=tuple(prompt),
         boundaries=form.message_ends(tokenizer, prompt),
         sampling=sampling,
-        thinking=form.opens_thought(messages, enable_thinking),
+        thinking=thinks,
+        must_think=thinks
+        and form.decides
+        and enable_thinking is True
+        and sampling.thinking_budget != 0,
         choice=choice,
         tools=tuple(tools),
     )

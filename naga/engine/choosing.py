@@ -63,7 +63,7 @@ class Chooser:
             seed=sampling.seed,
             choice=self._request.choice,
             position=position,
-            bias=self._bias_without_end if self._must_go_on() else self._bias,
+            bias=self._bias_now(),
             mask=self._mask,
             forced=self.forced[0] if self.forced else None,
             top=sampling.top_logprobs,
@@ -103,6 +103,12 @@ class Chooser:
         if other._matcher is not None:
             other._matcher = other._matcher.copy()
         return other
+
+    def _bias_now(self) -> tuple[tuple[int, float], ...]:
+        bias = self._bias_without_end if self._must_go_on() else self._bias
+        if self._request.must_think and not self._num_tokens and self._end_think is not None:
+            return (*bias, (self._end_think, -inf))
+        return bias
 
     def _must_go_on(self) -> bool:
         """No end token now: too few tokens, or a thought before a constrained answer."""

@@ -109,6 +109,8 @@ class Request:
     sampling: SamplingParams = field(default_factory=SamplingParams)
     thinking: bool = False
     """The prompt ends inside an open <think>."""
+    must_think: bool = False
+    """The first token is not </think>: the model may not decide against a thought."""
     raw: bool = False
     """Plain completion: everything generated is content."""
     tools: tuple[Tool, ...] = ()
@@ -131,6 +133,8 @@ class Request:
             raise ConfigError("the prompt is empty: give at least one token")
         if self.raw and self.thinking:
             raise ConfigError("a raw request has no thinking: set only one of raw and thinking")
+        if self.must_think and not self.thinking:
+            raise ConfigError("must_think needs thinking, and this request has none")
         if self.calling and (self.thinking or not self.tools):
             raise ConfigError("calling needs tools and no thinking")
         if self.sampling.thinking_budget is not None and not self.thinking:

@@ -32,7 +32,7 @@ from naga.rl.state import RlState, begin_anew, copy_weights, load, save
 from naga.rl.step import Collected, Collector, Learner, collect, improve
 from naga.rl.types import RewardFunction
 from naga.runtime import Runtime
-from naga.tasks import Task, make_tasks
+from naga.tasks import Judging, Task, make_tasks
 from naga.train.checkpoint import list_checkpoints, remove_incomplete
 from naga.train.loop import StopSignals, TrainingInterruptedError, run_versions
 from naga.train.optim import make_optimizer, make_trainable
@@ -83,7 +83,10 @@ def run_rl(
                 "checkpoint of `naga sft`"
             )
         learner = _make_learner(config, runtime)
-        with EngineSampler(learner.model, runtime, tokenizer, config.rollout) as sampler:
+        with (
+            EngineSampler(learner.model, runtime, tokenizer, config.rollout) as sampler,
+            Judging() as judging,
+        ):
             collector = Collector(
                 config=config,
                 pools=[
@@ -98,7 +101,7 @@ def run_rl(
                 ],
                 sampler=sampler,
                 tokenizer=tokenizer,
-                reward=reward or task_reward(_tasks(config)),
+                reward=reward or task_reward(_tasks(config, judging)),
                 make_environment=make_environment,
             )
             job = Job(
@@ -111,9 +114,9 @@ def run_rl(
             return _train(job)
 
 
-def _tasks(config: RlConfig) -> dict[str, Task]:
+def _tasks(config: RlConfig, judging: Judging) -> dict[str, Task]:
     names = {name for phase in config.phases for name in phase.prompts.tasks}
-    return {task.name: task for task in make_tasks(sorted(names))}
+    return {task.name: task for task in make_tasks(sorted(names), judging=judging)}
 
 
 def _make_learner(config: RlConfig, runtime: Runtime) -> Learner:

@@ -192,8 +192,9 @@ class StreamOptions(Config):
 
 
 class TemplateOptions(Config):
-    enable_thinking: bool = True
-    """False closes the think block in the prompt: the answer comes at once."""
+    enable_thinking: bool | Literal["auto"] = True
+    """False closes the think block in the prompt: the answer comes at once. "auto" leaves it to the
+    model whether to think, where its format has that."""
 
 
 class NamedSchema(Config):
@@ -398,7 +399,13 @@ class ChatRequest(Generation):
 
     @property
     def thinking(self) -> bool:
-        return self.chat_template_kwargs.enable_thinking
+        """Whether the prompt opens a thought."""
+        return bool(self.chat_template_kwargs.enable_thinking)
+
+    @property
+    def must_think(self) -> bool:
+        """Whether the model may not close it at once; a budget may."""
+        return self.chat_template_kwargs.enable_thinking is True and self.budget != 0
 
     @property
     def constraint(self) -> Constraint | None:

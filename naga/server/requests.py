@@ -83,6 +83,8 @@ class Call(Generic[AnyRequest]):
     tools: tuple[Tool, ...] = ()
     demand: Demand | None = None
     """Of the call that the answer must be, which the prompt has opened."""
+    must_think: bool = False
+    """The model may not close its thought before it began."""
 
     def engine_requests(self) -> list[Request]:
         """Prompt by prompt, one for each choice; those differ in nothing but its index.
@@ -99,6 +101,7 @@ class Call(Generic[AnyRequest]):
                 prompt=tuple(prompt),
                 sampling=sampling,
                 thinking=self.head.thinking,
+                must_think=self.must_think,
                 raw=isinstance(self.request, CompletionRequest),
                 choice=choice,
                 tenant=self.tenant,
@@ -130,6 +133,12 @@ def read_chat(served: Served, body: bytes, tenant: str) -> Call[ChatRequest]:
     form = format_of(served.tokenizer)
     demanded = request.demanded
     messages = [message.message() for message in request.messages]
+    if request.chat_template_kwargs.enable_thinking == "auto" and not form.decides:
+        raise ApiError(
+            status=400,
+            message=f"enable_thinking: the format {form.name} has no auto; send true or false",
+            param="chat_template_kwargs",
+        )
     thinking = form.opens_thought(messages, request.thinking and not demanded)
     prompt = _prompt(served.tokenizer, form, messages, request, thinking=thinking)
     head = _head(
@@ -154,6 +163,7 @@ def read_chat(served: Served, body: bytes, tenant: str) -> Call[ChatRequest]:
         conversation=request.prompt_cache_key,
         tools=request.offered,
         demand=_demand(form, demanded),
+        must_think=thinking and form.decides and request.must_think,
     )
 
 

@@ -48,6 +48,8 @@ class Format(ABC):
     thinks: bool
     """Whether a prompt can open a thought, which ends at </think>, a control token or spelled."""
     has_tools: bool
+    decides: bool
+    """Whether an opened thought can be left empty by the model, as one that it decides against."""
 
     def opens_thought(self, messages: Sequence[Message], wanted: bool) -> bool:
         """Whether the reply to these begins with a thought, if one is `wanted`."""

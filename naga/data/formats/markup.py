@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from naga.config.base import ConfigError
 from naga.data.formats.base import Format, Parser, Piece, encode, require_messages
 from naga.data.formats.parser import MarkupParser
 from naga.data.messages import Message, Rendered, Tool, ToolCall
@@ -16,6 +17,7 @@ from naga.data.tokenizer import CALL, END_CALL, Tokenizer
 @dataclass(frozen=True, kw_only=True)
 class MarkupFormat(Format):
     has_tools: bool = True
+    decides: bool = False
     required: tuple[str, ...]
     """Control tokens without which the format cannot be written."""
     optional: tuple[str, ...]
@@ -46,6 +48,11 @@ class MarkupFormat(Format):
         self, tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Tool] = ()
     ) -> Rendered:
         require_messages(messages)
+        if any(message.thinking == "auto" for message in messages):
+            raise ConfigError(
+                f"this model's format ({self.name}) cannot say that a model decided itself whether "
+                'to think; leave "thinking" out'
+            )
         return encode(tokenizer, self._conversation(messages, tools), self.names)
 
     def render_prompt(

@@ -21,6 +21,7 @@ from naga.data.tokenizer import END, END_OF_TEXT, Tokenizer
 class OwnFormat(Format):
     name: str = "naga"
     thinks: bool = True
+    decides: bool = True
 
     def render(
         self, tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Tool] = ()
