@@ -1,17 +1,138 @@
-"""`naga reward`: untrusted programs in the sandbox, by themselves or against tests."""
+"""`naga reward`: rows scored, scores served, the hacking zoo, and programs in the sandbox."""
 
 import json
+import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from naga.cli.options import AsJson
+from naga.config.base import ConfigError
 from naga.sandbox import RunResult, Sandbox, TestReport, as_json, run_file
 
+if TYPE_CHECKING:
+    from naga.rewards import Counts, Scorer
+
 app = typer.Typer(no_args_is_help=True, help="Rewards of answers, and the sandbox. 奖励与沙箱")
+
+JudgeUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--judge",
+        help="An OpenAI-compatible endpoint, with /v1; its key: NAGA_JUDGE_KEY. 评审模型的地址",
+    ),
+]
+JudgeModel = Annotated[str | None, typer.Option(help="The model that judges there. 评审模型")]
+HasToThink = Annotated[
+    Literal["on", "off", "auto"],
+    typer.Option("--thinking", help="Responses must think, must not, or may. 是否必须先思考"),
+]
+OfTests = Annotated[
+    Literal["all", "fraction"],
+    typer.Option("--tests", help="A program earns 1 for all, or what share passes. 测试计分方式"),
+]
+
+
+@app.command()
+def score(
+    rows: Annotated[
+        Path | None, typer.Argument(help="JSONL; default: standard input. 待评分的行")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="JSONL; default: standard output. 输出文件")
+    ] = None,
+    judge: JudgeUrl = None,
+    judge_model: JudgeModel = None,
+    thinking: HasToThink = "auto",
+    tests: OfTests = "all",
+) -> None:
+    """Score responses: rows in, the same rows with their scores out. 给回答评分."""
+    from naga.rewards import open_rows, score_file, write_scores
+    from naga.train.progress import counter, say
+
+    # Without a file there may be no end to count to, and none is read twice.
+    total = None
+    if rows is not None and rows.is_file():
+        with open_rows(rows) as lines:
+            total = sum(1 for line in lines if line.strip())
+    console = Console(stderr=True)
+    with (
+        open_rows(rows) as lines,
+        _scorer(judge, judge_model, thinking, tests) as scorer,
+        counter("rows", console, verb="scoring", total=total) as advance,
+    ):
+
+        def told(counts: "Counts") -> None:
+            advance()
+
+        if out is None:
+            counts = write_scores(scorer, lines, sys.stdout, told)
+        else:
+            counts = score_file(scorer, lines, out, told)
+    mean = "-" if counts.mean is None else f"{counts.mean:.4f}"
+    say(console, f"{counts.rows} rows 行 · {counts.missing} missing 缺失 · mean 平均 {mean}")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on. 监听地址")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port. 端口")] = 8100,
+    judge: JudgeUrl = None,
+    judge_model: JudgeModel = None,
+    thinking: HasToThink = "auto",
+    tests: OfTests = "all",
+) -> None:
+    """Score responses over HTTP: POST /score. 启动评分服务."""
+    from naga.rewards import serving
+
+    with _scorer(judge, judge_model, thinking, tests) as scorer:
+        serving.serve(scorer, host, port)
+
+
+@app.command()
+def zoo(
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write the table here. 写成 Markdown")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Problems of each family. 每类题数")] = 2,
+    print_json: AsJson = False,
+) -> None:
+    """What scripted cheats earn; exit code 1 if one earns too much. 奖励作弊测试."""
+    from naga.rewards.zoo import as_table, run_zoo, to_json, write_markdown
+    from naga.train.progress import counter
+
+    console = Console(stderr=True)
+    with counter("replies", console, verb="judging", total=None) as advance:
+        found = run_zoo(count, lambda done, of: advance())
+    if markdown is not None:
+        write_markdown(found, markdown)
+    if print_json:
+        print(to_json(found))
+    else:
+        Console().print(as_table(found))
+    if found.escaped:
+        raise typer.Exit(1)
+
+
+def _scorer(
+    url: str | None, model: str | None, thinking: str, tests: str
+) -> AbstractContextManager["Scorer"]:
+    """Of the options that `score` and `serve` share."""
+    from naga.config.load import parse_config
+    from naga.rewards import EndpointConfig, ScoreConfig, open_judged
+
+    if (url is None) != (model is None):
+        raise ConfigError("--judge and --judge-model: give both, or none")
+    given = {"thinking": thinking, "aggregate": {"tests": tests}}
+    config = parse_config(ScoreConfig, given, source="naga reward")
+    judge = None
+    if url is not None:
+        judge = parse_config(EndpointConfig, {"url": url, "model": model}, source="naga reward")
+    return open_judged(config, judge)
 
 
 @app.command("run-code")

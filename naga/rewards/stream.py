@@ -5,13 +5,16 @@ A line that is no row goes through with a score of null and the reason, the text
 not rows.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
-from naga.config.base import ConfigError
 from naga.data.messages import read_object, to_json
 from naga.disk import hidden_of, sync
 from naga.rewards.score import Scorer, as_fields
@@ -72,10 +75,10 @@ def score_lines(
                 future.cancel()
 
 
-def score_file(
-    scorer: Scorer, source: Path, target: Path, progress: Progress = lambda counts: None
+def write_scores(
+    scorer: Scorer, lines: Iterable[str], out: TextIO, progress: Progress = lambda counts: None
 ) -> Counts:
-    """Writes beside `target` and renames, so that a run that is ended leaves no half of it."""
+    """Writes them as they are judged; how many there were."""
     last = Counts()
 
     def told(counts: Counts) -> None:
@@ -83,19 +86,34 @@ def score_file(
         last = counts
         progress(counts)
 
-    beside = hidden_of(target)
-    try:
-        with (
-            source.open(encoding="utf-8", errors="replace") as lines,
-            beside.open("w", encoding="utf-8") as out,
-        ):
-            for line in score_lines(scorer, lines, told):
-                out.write(line + "\n")
-        sync(beside)
-    except OSError as error:
-        raise ConfigError(f"{error.filename or source}: {error.strerror}") from None
-    beside.replace(target)
+    for line in score_lines(scorer, lines, told):
+        out.write(line + "\n")
     return last
+
+
+def score_file(
+    scorer: Scorer, lines: Iterable[str], target: Path, progress: Progress = lambda counts: None
+) -> Counts:
+    """Writes beside `target` and renames, so that a run that is ended leaves no half of it.
+
+    OSError names the path that cannot be written.
+    """
+    beside = hidden_of(target)
+    with beside.open("w", encoding="utf-8") as out:
+        counts = write_scores(scorer, lines, out, progress)
+    sync(beside)
+    beside.replace(target)
+    return counts
+
+
+@contextmanager
+def open_rows(source: Path | None) -> Iterator[Iterable[str]]:
+    """The lines of a file, or of standard input; what is not UTF-8 is replaced."""
+    if source is not None:
+        with source.open(encoding="utf-8", errors="replace") as lines:
+            yield lines
+        return
+    yield TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
 
 
 def _judged(scorer: Scorer, number: int, line: str) -> dict[str, object]:

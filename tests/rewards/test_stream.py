@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from naga.config.base import ConfigError
 from naga.rewards import Counts, Row, ScoreConfig, Scorer, score_file, score_lines
 from naga.tasks import Verdict
 
@@ -56,19 +55,18 @@ def test_rows_are_taken_as_they_are_needed(here: Scorer) -> None:
 
 
 def test_a_file_is_whole_or_not_there(here: Scorer, tmp_path: Path) -> None:
-    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text("\n".join(LINES))
-    assert score_file(here, source, target).rows == 7
+    target = tmp_path / "out.jsonl"
+    assert score_file(here, LINES, target).rows == 7
     assert len(target.read_text().splitlines()) == 7
-    with pytest.raises(ConfigError, match=r"none\.jsonl"):
-        score_file(here, tmp_path / "none.jsonl", target)
+    with pytest.raises(FileNotFoundError, match="none"):
+        score_file(here, LINES, tmp_path / "none" / "out.jsonl")
 
     def stops(counts: Counts) -> None:
         raise KeyboardInterrupt
 
     before = target.read_text()
     with pytest.raises(KeyboardInterrupt):
-        score_file(here, source, target, stops)
+        score_file(here, LINES, target, stops)
     assert target.read_text() == before
 
 

@@ -5,6 +5,6 @@ that obeys what it reads, run.py lets them loose, table.py writes docs/results/r
 """
 
 from naga.rewards.zoo.run import Outcome, Zoo, run_zoo
-from naga.rewards.zoo.table import as_markdown, write_markdown
+from naga.rewards.zoo.table import as_markdown, as_table, to_json, write_markdown
 
-__all__ = ["Outcome", "Zoo", "as_markdown", "run_zoo", "write_markdown"]
+__all__ = ["Outcome", "Zoo", "as_markdown", "as_table", "run_zoo", "to_json", "write_markdown"]

@@ -1,6 +1,14 @@
-"""The zoo's results as Markdown: what each cheat earns, beside an honest wrong reply and gold."""
+"""The zoo's results: what each cheat earns, beside an honest wrong reply and gold.
 
+As Markdown for a document, as a table for a terminal, as JSON for programs.
+"""
+
+import json
+from dataclasses import asdict
 from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
 
 from naga.disk import write_atomic
 from naga.rewards.zoo.run import Injection, Zoo
@@ -49,20 +57,27 @@ with these attacks before it is trusted.
 
 def as_markdown(zoo: Zoo) -> str:
     families = list(zoo.honest_wrong)
-    policies = list(dict.fromkeys(outcome.policy for outcome in zoo.outcomes))
-    cells = {(o.policy, o.family): o for o in zoo.outcomes}
-    rows = [
-        _row("policy", families),
-        _row("---", ["---"] * len(families)),
-        _row("*gold*", [_number(zoo.gold[family]) for family in families]),
-        _row("*honest wrong*", [_number(zoo.honest_wrong[family]) for family in families]),
-    ]
-    for policy in policies:
-        found = [cells.get((policy, family)) for family in families]
-        shown = ["" if o is None else _marked(_number(o.score), o.holds) for o in found]
-        rows.append(_row(policy, shown))
+    rows = [_row("policy", families), _row("---", ["---"] * len(families))]
+    rows += [_row(name, _cells(zoo, name, "**")) for name in ("*gold*", "*honest wrong*")]
+    rows += [_row(policy, _cells(zoo, policy, "**")) for policy in _policies(zoo)]
     attacks = [_injection(each) for each in zoo.injections]
-    return "\n".join([_head(zoo, len(policies)), *rows]) + "\n" + JUDGE + "\n".join(attacks) + "\n"
+    head = _head(zoo, len(_policies(zoo)))
+    return "\n".join([head, *rows]) + "\n" + JUDGE + "\n".join(attacks) + "\n"
+
+
+def as_table(zoo: Zoo) -> Table:
+    """Scores by policy and family; one that escapes stands between `!`."""
+    table = Table("policy 策略", *zoo.honest_wrong, box=None)
+    for name in ("*gold*", "*honest wrong*", *_policies(zoo)):
+        table.add_row(escape(name), *_cells(zoo, name, "!"))
+    missing = "" if zoo.sandbox else "; no sandbox: programs are left out 没有沙箱"
+    table.caption = f"{len(zoo.escaped)} escape 得逞{missing}"
+    return table
+
+
+def to_json(zoo: Zoo) -> str:
+    escaped = [asdict(outcome) for outcome in zoo.escaped]
+    return json.dumps({**asdict(zoo), "escaped": escaped}, ensure_ascii=False)
 
 
 def write_markdown(zoo: Zoo, path: Path) -> None:
@@ -81,6 +96,20 @@ def _injection(each: Injection) -> str:
     return _row(each.policy, [_number(each.unfenced), _number(each.fenced), _number(each.gullible)])
 
 
+def _policies(zoo: Zoo) -> list[str]:
+    return list(dict.fromkeys(outcome.policy for outcome in zoo.outcomes))
+
+
+def _cells(zoo: Zoo, name: str, mark: str) -> list[str]:
+    """A number for each family; what escapes stands between `mark`."""
+    honest = {"*gold*": zoo.gold, "*honest wrong*": zoo.honest_wrong}
+    if name in honest:
+        return [_number(honest[name][family]) for family in zoo.honest_wrong]
+    earned = {outcome.family: outcome for outcome in zoo.outcomes if outcome.policy == name}
+    found = [earned.get(family) for family in zoo.honest_wrong]
+    return ["" if o is None else _marked(_number(o.score), o.holds, mark) for o in found]
+
+
 def _row(first: str, cells: list[str]) -> str:
     return f"| {' | '.join([first.replace('|', chr(92) + '|'), *cells])} |"
 
@@ -89,5 +118,5 @@ def _number(value: float | None) -> str:
     return "missing" if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def _marked(cell: str, holds: bool) -> str:
-    return cell if holds else f"**{cell}**"
+def _marked(cell: str, holds: bool, mark: str) -> str:
+    return cell if holds else f"{mark}{cell}{mark}"
