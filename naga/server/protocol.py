@@ -191,8 +191,15 @@ class StreamOptions(Config):
     """Send one more chunk, without choices, that carries the usage."""
 
 
+def _switch(value: Any) -> Any:
+    # By one line: of a union's members each would tell its own.
+    if not (isinstance(value, bool) or value == "auto"):
+        raise ValueError('must be true, false or "auto"')
+    return value
+
+
 class TemplateOptions(Config):
-    enable_thinking: bool | Literal["auto"] = True
+    enable_thinking: Annotated[bool | Literal["auto"], BeforeValidator(_switch)] = True
     """False closes the think block in the prompt: the answer comes at once. "auto" leaves it to the
     model whether to think, where its format has that."""
 

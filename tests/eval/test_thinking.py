@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from naga.eval.report import Score
+from naga.eval.estimators import Score
 from naga.eval.thinking import (
     ModeReport,
     Thought,
@@ -70,7 +70,7 @@ def test_auroc_at_its_ends() -> None:
 
 def test_what_could_not_be_judged_is_no_wrong_answer() -> None:
     found = rate("x", [answer(), answer(score=None, thought=True, tokens=15), answer(score=0.0)])
-    assert (found.count, found.score) == (3, Score(points=1.0, count=2))
+    assert (found.count, found.score) == (3, Score(values=(1.0, 0.0)))
     assert (found.think_rate, found.mean_tokens) == (pytest.approx(1 / 3), pytest.approx(25 / 3))
     assert rate("x", [answer(score=None)]).score is None
     assert report("auto", answer(), answer(score=None)).missing == 1
