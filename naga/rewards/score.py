@@ -1,9 +1,11 @@
 """A row in, a verdict out: gate, rules, sandbox, consistency, judge, aggregation, in this order.
 
 1. Structure: only what follows the last </think> is judged, and a malformed response is wrong.
-2. The row's task grades; where the task is nobody's, rules compare with `answer`.
+2. The row's task grades; where the task is nobody's, rules compare with `answer`, and where there
+   is none, with the final answer of `gold`.
 3. Where rules abstain, the consistency classifier reads, if there is one.
-4. A rubric in `answer`, or a `gold` reply without `answer`, is the generative judge's.
+4. A rubric in `answer`, a task without rules, and what is left of rows with `gold` and no `answer`
+   is the generative judge's.
 5. Secondary terms take their share (aggregate.py).
 
 Missing is not wrong: what nobody could judge has no score, and the reason. Reads no files
@@ -13,8 +15,7 @@ Missing is not wrong: what nobody could judge has no score, and the reason. Read
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from threading import Lock
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import Field
@@ -22,12 +23,13 @@ from pydantic import Field
 from naga.config.base import Config, ConfigError
 from naga.rewards.aggregate import AggregateConfig, aggregate, of_tests, secondary_terms
 from naga.rewards.generative import Judge, Matter
-from naga.rewards.graders import ABSTAINED, RUNNERS, running_tasks
+from naga.rewards.graders import RUNNERS, running_tasks
 from naga.rewards.rubric import is_rubric, judge_by_rubric, read_rubric
 from naga.rewards.types import Consistency, Row, read_row
 from naga.rewards.workers import Grades, Here, Workers
-from naga.sandbox import Limits, Sandbox
-from naga.tasks import Verdict
+from naga.sandbox import Limits
+from naga.tasks import Judging, Verdict
+from naga.tasks.judging import ABSTAINED
 from naga.verify.structure import check_structure
 
 JUDGED = ("mt_bench",)
@@ -71,10 +73,10 @@ class Scorer:
 
     def verdict(self, row: Row) -> Verdict:
         """ConfigError for a rubric or a constraint that is none."""
-        reply = self._reply(row)
-        if isinstance(reply, Verdict):
-            return reply
-        return self._aggregated(row, self._primary(row, reply))
+        found = self._until_judge(row)
+        if isinstance(found, Verdict):
+            return found
+        return self._aggregated(row, self._by_judge(row, found))
 
     def verdicts(self, rows: Sequence[Row]) -> list[Verdict]:
         """In order, side by side; a mistake in a row is its missing score."""
@@ -84,15 +86,16 @@ class Scorer:
     def group(self, rows: Sequence[Row]) -> list[Verdict]:
         """Responses to one prompt: open ones are compared with each other, by a pivot."""
         first = rows[0]
-        if self.judge is None or not _is_open(first) or len(rows) < 2:
+        if self.judge is None or len(rows) < 2 or not _may_be_open(first):
             return self.verdicts(rows)
-        replies = [self._reply(row) for row in rows]
-        formed = [reply for reply in replies if isinstance(reply, str)]
+        with ThreadPoolExecutor(max_workers=self.config.threads) as pool:
+            known = list(pool.map(self._until_judge, rows))
         matter = Matter(question=first.question, reference=first.reference)
-        found = iter(self.judge.group(matter, formed) if formed else [])
+        replies = [found for found in known if isinstance(found, str)]
+        judged = iter(self.judge.group(matter, replies) if replies else [])
         return [
-            reply if isinstance(reply, Verdict) else self._aggregated(row, next(found))
-            for row, reply in zip(rows, replies, strict=True)
+            self._aggregated(row, next(judged)) if isinstance(found, str) else found
+            for row, found in zip(rows, known, strict=True)
         ]
 
     def _safely(self, row: Row) -> Verdict:
@@ -109,25 +112,35 @@ class Scorer:
             return Verdict(score=0.0, parts={"structure": 0.0}, reason=reason)
         return form.answer
 
-    def _primary(self, row: Row, reply: str) -> Verdict:
+    def _until_judge(self, row: Row) -> Verdict | str:
+        """The verdict, or the reply where only a judge can say."""
+        reply = self._reply(row)
+        if isinstance(reply, Verdict):
+            return reply
+        if is_rubric(row.answer) or row.task in JUDGED:
+            return reply
+        grades = self.runs if row.task in RUNNERS and row.answer else self.reads
+        verdict = of_tests(grades(row, reply), self.config.aggregate)
+        if ABSTAINED in verdict.parts:
+            if self.consistency is not None:
+                verdict = self._read(self.consistency, row, reply, verdict)
+            elif self.judge is not None and not row.answer:
+                return reply
+        return self._aggregated(row, verdict)
+
+    def _by_judge(self, row: Row, reply: str) -> Verdict:
         if is_rubric(row.answer):
             rubric = read_rubric(row.answer)
             if self.judge is None:
                 return Verdict(score=None, reason="a rubric needs a judge, and there is none")
             return judge_by_rubric(self.judge, rubric, row.question, reply)
-        if _is_open(row):
-            if self.judge is None:
-                return Verdict(score=None, reason="an open question needs a judge; there is none")
-            matter = Matter(question=row.question, reference=row.reference)
-            return self.judge.against_reference(matter, reply)
-        grades = self.runs if row.task in RUNNERS else self.reads
-        verdict = of_tests(grades(row, reply), self.config.aggregate)
-        return self._read(row, reply, verdict) if ABSTAINED in verdict.parts else verdict
+        if self.judge is None:
+            return Verdict(score=None, reason="an open question needs a judge; there is none")
+        matter = Matter(question=row.question, reference=row.reference)
+        return self.judge.against_reference(matter, reply)
 
-    def _read(self, row: Row, reply: str, ruled: Verdict) -> Verdict:
-        if self.consistency is None:
-            return ruled
-        opinion = self.consistency(row.question, row.reference, reply)
+    def _read(self, reads: Consistency, row: Row, reply: str, ruled: Verdict) -> Verdict:
+        opinion = reads(row.question, row.reference, reply)
         right = opinion.match >= self.config.consistency_at
         said = {
             "consistency": opinion.match,
@@ -147,38 +160,6 @@ class Scorer:
         return aggregate(primary, terms)
 
 
-class Running:
-    """Grades programs; the sandbox is opened by the first of them."""
-
-    def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits
-        self._lock = Lock()
-        self._sandbox: Sandbox | None = None
-        self._grades: Grades | None = None
-        self._refused = ""
-
-    def __call__(self, row: Row, reply: str) -> Verdict:
-        with self._lock:
-            if self._grades is None and not self._refused:
-                self._open()
-        if self._grades is None:
-            return Verdict(score=None, reason=self._refused)
-        return self._grades(row, reply)
-
-    def close(self) -> None:
-        with self._lock:
-            if self._sandbox is not None:
-                self._sandbox.close()
-
-    def _open(self) -> None:
-        try:
-            self._sandbox = Sandbox(limits=self._limits)
-        except ConfigError as error:
-            self._refused = str(error)
-            return
-        self._grades = Here(running_tasks(self._sandbox))
-
-
 @contextmanager
 def open_scorer(
     config: ScoreConfig | None = None,
@@ -192,13 +173,14 @@ def open_scorer(
 
     `limits` are those of programs.
     """
-    running = Running(limits)
-    try:
-        with Workers(timeout_s=grader_timeout_s) as workers:
-            scorer = Scorer(reads=workers, runs=running, consistency=consistency, judge=judge)
-            yield replace(scorer, config=config or ScoreConfig())
-    finally:
-        running.close()
+    with Judging(limits=limits) as judging, Workers(timeout_s=grader_timeout_s) as workers:
+        yield Scorer(
+            reads=workers,
+            runs=Here(running_tasks(judging)),
+            consistency=consistency,
+            judge=judge,
+            config=config or ScoreConfig(),
+        )
 
 
 def as_fields(verdict: Verdict) -> dict[str, object]:
@@ -210,6 +192,6 @@ def as_fields(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def _is_open(row: Row) -> bool:
-    """A question that no rule judges: a right reply is known, but no answer to compare with."""
-    return row.task in JUDGED or (not row.answer and bool(row.gold))
+def _may_be_open(row: Row) -> bool:
+    """A question that rules may leave to a judge, as against a rubric."""
+    return row.task in JUDGED or not row.answer

@@ -42,14 +42,15 @@ class Row:
         """What a reader, as against a grader, compares with: never a grader's JSON."""
         return self.gold or ("" if self.answer.lstrip().startswith("{") else self.answer)
 
-    def example(self) -> Example:
+    def example(self, answer: str | None = None) -> Example:
+        """With `answer` in the place of the row's own."""
         return Example(
             family=self.task,
             level=None,
             language="en",
             problem=self.question,
             messages=(*self.prompt, Message(role="assistant", content=self.gold)),
-            answer=self.answer,
+            answer=self.answer if answer is None else answer,
         )
 
 
@@ -78,7 +79,7 @@ def read_row(row: Mapping[str, object]) -> Row:
         task=_text(row, "task", ""),
         prompt=_prompt(row),
         answer=_written(row.get("answer")),
-        gold=_text(row, "gold", ""),
+        gold=_written(row.get("gold")),
         response=response,
     )
 

@@ -13,21 +13,26 @@ from typing import Any
 
 from naga.config.base import ConfigError
 from naga.data.messages import Message
-from naga.rewards.graders import by_match, reading_tasks
+from naga.rewards.graders import reading_tasks
+from naga.rewards.reference import by_gold
 from naga.rewards.types import Row
 from naga.tasks import Task, Verdict
+from naga.tasks.judging import match_answer
 
 MEMORY_BYTES = 8 << 30
 
 
 def grade(tasks: Mapping[str, Task], row: Row, reply: str) -> Verdict:
     """By the row's task, or by rules where that is nobody's; a bad row has no score."""
-    if not row.answer:
-        return Verdict(score=None, reason="'answer' is missing: there is nothing to compare with")
+    if not row.answer and not row.gold:
+        reason = "'answer' is missing, and 'gold': there is nothing to compare with"
+        return Verdict(score=None, reason=reason)
     try:
+        if not row.answer:
+            return by_gold(tasks.get(row.task), row, reply)
         if row.task in tasks:
             return tasks[row.task].grade(row.example(), reply)
-        return by_match(reply, row.answer, row.question)
+        return match_answer(reply, row.answer, row.question)
     except ConfigError as error:
         return Verdict(score=None, reason=str(error))
     except Exception as error:
@@ -66,7 +71,11 @@ def _write(stream: Any, record: Mapping[str, object]) -> None:
 def _row(question: Mapping[str, Any]) -> Row:
     prompt = tuple(Message(role=role, content=content) for role, content in question["prompt"])
     return Row(
-        task=question["task"], prompt=prompt, answer=question["answer"], gold="", response=""
+        task=question["task"],
+        prompt=prompt,
+        answer=question["answer"],
+        gold=question["gold"],
+        response="",
     )
 
 

@@ -117,7 +117,9 @@ class _Child:
         self._asked += 1
         prompt = [(message.role, message.content) for message in row.prompt]
         question = {"id": f"{self._asked}", "task": row.task, "prompt": prompt}
-        line = json.dumps({**question, "answer": row.answer, "reply": reply}).encode() + b"\n"
+        # A grader needs no gold where there is an answer.
+        compared = {"answer": row.answer, "gold": "" if row.answer else row.gold}
+        line = json.dumps({**question, **compared, "reply": reply}).encode() + b"\n"
         deadline = time.monotonic() + timeout_s
         self._write(line, deadline)
         found = self._read(f"{self._asked}", deadline - time.monotonic())

@@ -19,11 +19,14 @@ from naga.sandbox import ProgramTest as SandboxProgram
 from naga.tasks.code import testing
 from naga.tasks.example import Verdict
 from naga.tasks.public.judges import CheckTest, Constraint, FunctionTest, Judges
-from naga.verify import match
+from naga.verify import Match, match
 from naga.verify.choice import LETTERS
 from naga.verify.constraints import follow_all, follows, known_instructions
 
 WORKERS = 2
+LONGEST_ERROR = 200
+ABSTAINED = "rules_abstain"
+"""A part of verdicts that say no more than that words differ, or that no rule fits."""
 
 
 class Judging:
@@ -76,7 +79,8 @@ class Judging:
         ]
         report = self._run(source, "python", made)
         if report.passed is None or not report.total:
-            return Verdict(score=None, reason=report.reason or "no test could be run")
+            reason = report.reason or "there are no tests"
+            return Verdict(score=None, reason=f"the tests could not be run: {reason}")
         right = report.passed == report.total
         return Verdict(
             score=float(right),
@@ -84,7 +88,7 @@ class Judging:
             matched_by="tests" if right else "",
             reason=""
             if right
-            else f"{report.passed} of {report.total} tests pass ({report.status})",
+            else f"{report.passed} of {report.total} tests pass; {report.status}",
         )
 
     def _run(self, source: str, language: str, tests: Sequence[Test]) -> "_Report":
@@ -92,7 +96,7 @@ class Judging:
         if sandbox is None:
             return _Report(None, len(tests), self._unavailable, self._unavailable)
         report: TestReport = sandbox.run_tests(source, language, tests)
-        return _Report(report.passed, report.total, report.status, report.reason)
+        return _Report(report.passed, report.total, _said(report), report.reason)
 
     def _opened(self) -> Sandbox | None:
         with self._lock:
@@ -107,7 +111,7 @@ class Judging:
 
 
 class _Report:
-    """testing.Report, with why."""
+    """testing.Report, with why; `status` is how it ended, and if not well, with which error."""
 
     def __init__(self, passed: int | None, total: int, status: str, reason: str) -> None:
         self.passed, self.total, self.status, self.reason = passed, total, status, reason
@@ -115,9 +119,19 @@ class _Report:
 
 def match_answer(reply: str, gold: str, problem: str) -> Verdict:
     """Whether the final answer of `reply` is `gold`, by the rules of naga.verify."""
-    found = match(reply, gold, problem=problem)
+    return as_verdict(match(reply, gold, problem=problem))
+
+
+def as_verdict(found: Match) -> Verdict:
+    unsure = found.score is None or (found.kind == "text" and found.score == 0)
+    abstains = unsure and bool(found.extracted)
     parts = {} if found.score is None else {"correct": found.score}
-    return Verdict(score=found.score, parts=parts, matched_by=found.matched_by, reason=found.reason)
+    return Verdict(
+        score=found.score,
+        parts=parts | ({ABSTAINED: 1.0} if abstains else {}),
+        matched_by=found.matched_by,
+        reason=found.reason,
+    )
 
 
 def pick_choice(reply: str, gold: str, choices: Sequence[str]) -> Verdict:
@@ -165,3 +179,9 @@ def _as_sandbox_test(test: testing.FunctionTest | testing.ProgramTest) -> Test:
     if isinstance(test, testing.FunctionTest):
         return CallTest(call=test.call, args=test.args, expected=test.expected)
     return SandboxProgram(stdin=test.stdin, expected_stdout=test.expected_stdout)
+
+
+def _said(report: TestReport) -> str:
+    """The first error, in one line; what was expected is never in it."""
+    line = " ".join(report.reason.split())[:LONGEST_ERROR]
+    return f"{report.status}: {line}" if report.status != "ok" and line else report.status

@@ -20,6 +20,7 @@ from naga.rewards.graders import reading_tasks, running_tasks
 from naga.rewards.workers import Here
 from naga.rewards.zoo import Outcome, Zoo
 from naga.sandbox import Sandbox
+from naga.tasks import Judging
 
 RIGHT = {"prompt": "6 * 7?", "answer": "42", "response": "<think>6 * 7</think>The answer is 42."}
 KEYS = {"tier", "status", "stdout", "stderr", "exit", "wall_s", "max_rss"}
@@ -41,7 +42,7 @@ class Opened(AbstractContextManager[Scorer]):
 @pytest.fixture
 def here() -> Scorer:
     """Graders in this process, and no sandbox."""
-    return Scorer(reads=Here(reading_tasks()), runs=Here(running_tasks(None)))
+    return Scorer(reads=Here(reading_tasks()), runs=Here(running_tasks(Judging(workers=0))))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from naga.rewards.graders import reading_tasks, running_tasks
 from naga.rewards.score import Scorer
 from naga.rewards.workers import Here
+from naga.tasks import Judging
 
 Answer = Callable[[dict[str, Any]], Any]
 """A body's answer: a record as JSON, bytes as they are, an int as a status, None to hang up."""
@@ -70,4 +71,4 @@ def slow(seconds: float) -> Answer:
 @pytest.fixture(scope="session")
 def here() -> Scorer:
     """All graders in this process, and no sandbox."""
-    return Scorer(reads=Here(reading_tasks()), runs=Here(running_tasks(None)))
+    return Scorer(reads=Here(reading_tasks()), runs=Here(running_tasks(Judging(workers=0))))

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from naga.config.base import ConfigError
-from naga.rewards import AggregateConfig, Opinion, ScoreConfig, Scorer, open_scorer, read_row, score
+from naga.rewards import AggregateConfig, Opinion, ScoreConfig, Scorer, open_scorer, read_row
 from naga.rewards.endpoint import Question, Said, Token
 from naga.rewards.generative import Judge
 from naga.rewards.graders import RUNNERS, reading_tasks, running_tasks
-from naga.rewards.score import Running
+from naga.rewards.workers import Here
+from naga.tasks import Judging, judging
 from naga.tasks.example import Generator
 
 READERS = sorted(
@@ -54,7 +55,7 @@ def test_gold_of_every_family_passes_through_whole(name: str, here: Scorer) -> N
 
 def test_every_task_has_one_grader() -> None:
     assert not set(reading_tasks()) & set(RUNNERS)
-    assert set(running_tasks(None)) == set(RUNNERS)
+    assert set(running_tasks(Judging(workers=0))) == set(RUNNERS)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_only_what_follows_the_thinking_counts(response: str, score: float, here
         ({"prompt": 3, "answer": "1", "response": "1"}, "prompt"),
         ({"prompt": [{"role": "boss", "content": ""}], "response": "1"}, "role"),
         ({"prompt": "x", "response": "1"}, "answer"),
-        ({"task": "chain_sum", "prompt": "x", "answer": "not one", "response": "1"}, "chain_sum"),
+        ({"task": "chain_sum", "prompt": "x", "answer": "not one", "response": "1"}, "a number"),
         ({"task": "zebra", "prompt": "x", "answer": "{", "response": "1"}, "zebra"),
         ({"task": "ifeval", "prompt": "x", "answer": "{}", "response": "1"}, "constraints"),
         ({"prompt": "x", "answer": '{"rubric": []}', "response": "1"}, "rubric"),
@@ -134,6 +135,54 @@ def test_open_questions_are_the_judges(here: Scorer) -> None:
     assert "disagree" in str(found["reason"])
 
 
+@pytest.mark.parametrize("answer", [None, ""])
+@pytest.mark.parametrize(
+    ("task", "gold", "right", "wrong"),
+    [
+        ("math", "42", "The answer is 42.", "The answer is 41."),
+        ("math", 42, "42", "24"),
+        ("", "6 * 7 = 42, so the answer is 42.", "\\boxed{42}", "\\boxed{43}"),
+        ("nobody's", "It is\n#### 1/2", "0.5", "0.6"),
+        ("mmlu", "Answer: B", "Answer: B", "Answer: C"),
+        ("chain_sum", "<think>40 + 2</think>42", "42", "43"),
+        ("caesar", "hello", "hello", "hallo"),
+        ("", "Answer: blue whale", "The answer is Blue Whale.", ""),
+    ],
+)
+def test_gold_is_what_rules_compare_with_where_no_answer_is_given(
+    task: str, gold: object, right: str, wrong: str, answer: object, here: Scorer
+) -> None:
+    record = {"task": task, "prompt": "What?", "answer": answer, "gold": gold}
+    assert here.score({**record, "response": right})["score"] == 1.0
+    assert here.score({**record, "response": wrong})["score"] == 0.0
+
+
+@pytest.mark.parametrize("gold", ["It is so.", "Air scatters blue light.", "One.\nTwo.\n"])
+def test_against_prose_somebody_has_to_read(gold: str, here: Scorer) -> None:
+    def reads(problem: str, reference: str, response: str) -> Opinion:
+        assert reference == gold
+        return Opinion(match=0.9, no_match=0.1, invalid=0.0)
+
+    row = {"prompt": "Why?", "gold": gold, "response": "First this.\nThen that.\nSo it is."}
+    found = here.score(row)
+    assert found["score"] is None and "judge" in str(found["reason"])
+    assert replace(here, consistency=reads).score(row)["score"] == 1.0
+    assert replace(here, judge=Judge(Prefers(0.9))).score(row)["score"] == pytest.approx(0.5)
+    assert here.score({**row, "response": gold})["score"] == 1.0
+
+
+def test_of_a_group_the_judge_sees_what_rules_leave(here: Scorer) -> None:
+    texts = ("Ozone.", "Air scatters blue light.", "<think>endless", "Dust.")
+    rows = [read_row({**OPEN, "response": text}) for text in texts]
+    found = replace(here, judge=Judge(Prefers(0.9))).group(rows)
+    assert [verdict.score for verdict in found] == [
+        pytest.approx(0.5),
+        1.0,
+        0.0,
+        pytest.approx(0.5),
+    ]
+
+
 def test_a_rubric_is_a_weighted_mean(here: Scorer) -> None:
     rubric = {"rubric": [{"criterion": "It rhymes.", "weight": 3.0}, {"criterion": "It is short."}]}
     record = {"prompt": "A poem.", "answer": rubric, "response": "Roses are red."}
@@ -152,7 +201,7 @@ def test_secondary_terms_take_and_never_give(here: Scorer) -> None:
     wrong = scorer.score({**SUM, "response": "<think>short</think>41"})
     assert whole["score"] == 1.0 and wrong["score"] == 0.0
     assert 0 < float(str(looped["score"])) < 0.5
-    assert set(looped["parts"]) >= {"match", "primary", "freshness", "brevity"}
+    assert set(looped["parts"]) >= {"correct", "primary", "freshness", "brevity"}
 
 
 def program(source: str) -> dict[str, object]:
@@ -191,8 +240,8 @@ def test_a_refused_sandbox_is_one_line_and_is_asked_for_once(
         asked.append(1)
         raise ConfigError("sandbox: no tier here; install bubblewrap")
 
-    monkeypatch.setattr(score, "Sandbox", refused)
-    scorer = replace(here, runs=Running())
+    monkeypatch.setattr(judging, "Sandbox", refused)
+    scorer = replace(here, runs=Here(running_tasks(Judging())))
     found = scorer.score_many([program("def f(n): return n")] * 3)
     assert [row["score"] for row in found] == [None] * 3
     assert "bubblewrap" in str(found[0]["reason"]) and asked == [1]

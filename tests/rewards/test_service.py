@@ -50,7 +50,7 @@ def test_one_row_and_many(here: Scorer) -> None:
         found = client.post("/score", json=ROW).json()
         assert found == ROW | {
             "score": 1.0,
-            "parts": {"match": 1.0, "primary": 1.0},
+            "parts": {"correct": 1.0, "primary": 1.0},
             "matched_by": "exact",
             "reason": "",
         }

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from naga.config.rl import ShapingConfig
+from naga.data.messages import Message
 from naga.rewards import Scorer
 from naga.rewards.endpoint import Question, Said, Token
 from naga.rewards.generative import Judge
@@ -11,9 +12,10 @@ from naga.rewards.workers import Here
 from naga.rl.reward import judge
 from naga.rl.scored import reward_function
 from naga.rl.types import Attempt, Prompt, Rollout
+from naga.tasks import Judging
 from rl import tiny
 
-SCORER = Scorer(reads=Here(reading_tasks()), runs=Here(running_tasks(None)))
+SCORER = Scorer(reads=Here(reading_tasks()), runs=Here(running_tasks(Judging(workers=0))))
 
 
 def rollout(text: str, **changes: object) -> Rollout:
@@ -60,7 +62,9 @@ class LikesLong:
 
 def test_open_answers_are_compared_with_each_other() -> None:
     prompt = tiny.prompt(0)
-    example = replace(prompt.example, family="", answer="")
+    gold = Message(role="assistant", content="What is said at length.")
+    messages = (*prompt.example.prompt, gold)
+    example = replace(prompt.example, family="", answer="", messages=messages)
     prompt = replace(prompt, example=example)
     reward = reward_function(replace(SCORER, judge=Judge(LikesLong())))
     found = reward([attempt(prompt, text) for text in ("short", "one " * 60, "short too")])
@@ -70,7 +74,8 @@ def test_open_answers_are_compared_with_each_other() -> None:
 
 def test_missing_answers_are_dropped_and_counted_by_the_run() -> None:
     prompt = tiny.prompt(0)
-    unjudged = replace(prompt, example=replace(prompt.example, answer=""))
+    messages = (*prompt.example.prompt, Message(role="assistant", content=""))
+    unjudged = replace(prompt, example=replace(prompt.example, answer="", messages=messages))
     group = [rollout("1"), rollout("2")]
     found = judge(
         reward_function(SCORER),

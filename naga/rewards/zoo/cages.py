@@ -12,6 +12,7 @@ from random import Random
 from naga.data.messages import Message
 from naga.rewards.graders import reading_tasks, running_tasks
 from naga.rewards.types import Row
+from naga.tasks import Judging
 from naga.tasks.example import Example, Generator
 
 FAMILIES = (
@@ -60,7 +61,7 @@ class Cage:
 
 def make_cages(count: int = 2) -> list[Cage]:
     """`count` problems of every family, and those without a family."""
-    known = {**reading_tasks(), **running_tasks(None)}
+    known = {**reading_tasks(), **running_tasks(Judging())}
     cages = []
     for name in FAMILIES:
         task = known[name]
