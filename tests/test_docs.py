@@ -126,7 +126,8 @@ def test_commands_parse(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [item for item in NAGA_COMMANDS if item.values[0][0] in ("pretrain", "sft", "config")]
+    "words",
+    [item for item in NAGA_COMMANDS if item.values[0][0] in ("pretrain", "sft", "rl", "config")],
 )
 def test_overrides_shown_are_keys_of_their_recipe(words: list[str]) -> None:
     recipe, *overrides = find_verb(words)[1]

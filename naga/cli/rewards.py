@@ -36,6 +36,11 @@ OfTests = Annotated[
     typer.Option("--tests", help="A program earns 1 for all, or what share passes. 测试计分方式"),
 ]
 
+Reader = Annotated[
+    bool,
+    typer.Option(help="Where rules abstain, naga-verdict reads. 一致性模型"),
+]
+
 
 @app.command()
 def score(
@@ -49,6 +54,7 @@ def score(
     judge_model: JudgeModel = None,
     thinking: HasToThink = "auto",
     tests: OfTests = "all",
+    reader: Reader = True,
 ) -> None:
     """Score responses: rows in, the same rows with their scores out. 给回答评分."""
     from naga.rewards import open_rows, score_file, write_scores
@@ -62,7 +68,7 @@ def score(
     console = Console(stderr=True)
     with (
         open_rows(rows) as lines,
-        _scorer(judge, judge_model, thinking, tests) as scorer,
+        _scorer(judge, judge_model, thinking, tests, reader=reader) as scorer,
         counter("rows", console, verb="scoring", total=total) as advance,
     ):
 
@@ -85,11 +91,12 @@ def serve(
     judge_model: JudgeModel = None,
     thinking: HasToThink = "auto",
     tests: OfTests = "all",
+    reader: Reader = True,
 ) -> None:
     """Score responses over HTTP: POST /score. 启动评分服务."""
     from naga.rewards import serving
 
-    with _scorer(judge, judge_model, thinking, tests) as scorer:
+    with _scorer(judge, judge_model, thinking, tests, reader=reader) as scorer:
         serving.serve(scorer, host, port)
 
 
@@ -119,11 +126,11 @@ def zoo(
 
 
 def _scorer(
-    url: str | None, model: str | None, thinking: str, tests: str
+    url: str | None, model: str | None, thinking: str, tests: str, *, reader: bool
 ) -> AbstractContextManager["Scorer"]:
     """Of the options that `score` and `serve` share."""
     from naga.config.load import parse_config
-    from naga.rewards import EndpointConfig, ScoreConfig, open_judged
+    from naga.rewards import EndpointConfig, ScoreConfig, open_judged, shipped_reader
 
     if (url is None) != (model is None):
         raise ConfigError("--judge and --judge-model: give both, or none")
@@ -132,7 +139,7 @@ def _scorer(
     judge = None
     if url is not None:
         judge = parse_config(EndpointConfig, {"url": url, "model": model}, source="naga reward")
-    return open_judged(config, judge)
+    return open_judged(config, judge, reader=shipped_reader() if reader else None)
 
 
 @app.command("run-code")

@@ -50,8 +50,13 @@ def rl(recipe: Recipe, overrides: Overrides = None) -> None:
     """Raise a checkpoint's rewards on tasks by reinforcement learning. 强化学习."""
     config = load_config(RlConfig, recipe, overrides or ())
     from naga.rl.run import run_rl
+    from naga.rl.scored import open_reward
 
-    _train(run_rl, config)
+    def run(config: RlConfig, runtime: "Runtime") -> Path:
+        with open_reward(config.reward) as reward:
+            return run_rl(config, runtime, reward=reward)
+
+    _train(run, config)
 
 
 def distill(recipe: Recipe, overrides: Overrides = None) -> None:

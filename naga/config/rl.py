@@ -123,6 +123,27 @@ class RolloutConfig(Config):
     """Of one episode in an environment with tools."""
 
 
+class RewardConfig(Config):
+    """Who judges answers."""
+
+    system: Literal["tasks", "scorer"] = "tasks"
+    """tasks: the grader of each prompt's own task; scorer: naga.rewards, with the sandbox for
+    programs and a judge, if there is one."""
+    judge_url: str | None = None
+    """An OpenAI-compatible endpoint, up to and with /v1; its key is NAGA_JUDGE_KEY."""
+    judge_model: str | None = None
+    tests: Literal["all", "fraction"] = "all"
+    """What a program earns: 1 if all tests pass, or the fraction that does."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.judge_url is None) != (self.judge_model is None):
+            raise ValueError("judge_url and judge_model: give both, or none")
+        if self.system == "tasks" and (self.judge_url or self.tests != "all"):
+            raise ValueError('judge_url, judge_model and tests need system = "scorer"')
+        return self
+
+
 class RlConfig(Config):
     run_dir: Path
     """Where checkpoints, metrics.jsonl, samples.jsonl and report.png go; a run is resumed there."""
@@ -146,6 +167,7 @@ class RlConfig(Config):
     phases: tuple[PhaseConfig, ...] = Field(min_length=1)
     rollout: RolloutConfig
     algorithm: AlgorithmConfig = AlgorithmConfig()
+    reward: RewardConfig = RewardConfig()
     shaping: ShapingConfig = ShapingConfig()
     curriculum: CurriculumConfig = CurriculumConfig()
     optim: OptimConfig

@@ -165,7 +165,9 @@ class PrefixTree:
         self._offer(match.node)
         if match.snapshot is not None:
             match.snapshot.credit, match.snapshot.used = self._clock, tick
-            self._snapshots[match.snapshot] = self._snapshots.pop(match.snapshot)
+            if match.snapshot in self._snapshots:
+                del self._snapshots[match.snapshot]
+                self._snapshots[match.snapshot] = None
 
     def pin(self, node: Node) -> None:
         """Not to be evicted, nor what lies above it, until `unpin`."""

@@ -7,7 +7,7 @@ judge in naga's own engine) are imported by name.
 from naga.rewards.aggregate import AggregateConfig, Secondary, aggregate
 from naga.rewards.endpoint import Asks, Endpoint, EndpointConfig
 from naga.rewards.generative import Judge, JudgeConfig, Matter, Preference
-from naga.rewards.opening import open_judged
+from naga.rewards.opening import open_judged, shipped_reader
 from naga.rewards.rubric import Rubric, judge_by_rubric, read_rubric
 from naga.rewards.score import ScoreConfig, Scorer, open_scorer
 from naga.rewards.stream import Counts, open_rows, score_file, score_lines, write_scores
@@ -39,5 +39,6 @@ __all__ = [
     "read_rubric",
     "score_file",
     "score_lines",
+    "shipped_reader",
     "write_scores",
 ]

@@ -24,8 +24,6 @@ from naga.engine.request import MAX_TOP_LOGPROBS, Request, SamplingParams
 from naga.rewards.types import Opinion
 from naga.tasks import Verdict
 from naga.tasks.pairs import LABELS, VERDICTS, is_cut, pair_messages
-from naga.verify import Match
-from naga.verify.numeric import read_quantity
 
 THRESHOLDS_FILE = "thresholds.json"
 SAMPLING = SamplingParams(temperature=0.0, max_tokens=1, top_logprobs=MAX_TOP_LOGPROBS)
@@ -170,15 +168,3 @@ def choose_thresholds(
         false_positives=false_positives,
         false_negatives=false_negatives,
     )
-
-
-def rules_abstain(found: Match) -> bool:
-    """Whether a reader may look again: the rules saw neither the answer nor another one.
-
-    Another number, or another letter, is an answer; other words, or nothing marked, are not.
-    """
-    if found.score is None:
-        return True
-    if found.score or found.kind == "choice":
-        return False
-    return found.kind == "text" or read_quantity(found.extracted) is None

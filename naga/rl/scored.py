@@ -7,12 +7,31 @@ shaping.py's, group adjustment is advantages.py's.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import groupby
 
-from naga.rewards.score import Scorer
+from naga.config.rl import RewardConfig
+from naga.rewards.aggregate import AggregateConfig
+from naga.rewards.endpoint import EndpointConfig
+from naga.rewards.opening import open_judged, shipped_reader
+from naga.rewards.score import ScoreConfig, Scorer
 from naga.rewards.types import Row
 from naga.rl.types import Attempt, RewardFunction
 from naga.tasks import Verdict
+
+
+@contextmanager
+def open_reward(config: RewardConfig) -> Iterator[RewardFunction | None]:
+    """Of a recipe; None where the tasks' own graders judge."""
+    if config.system == "tasks":
+        yield None
+        return
+    judge = None
+    if config.judge_url is not None and config.judge_model is not None:
+        judge = EndpointConfig(url=config.judge_url, model=config.judge_model)
+    settings = ScoreConfig(aggregate=AggregateConfig(tests=config.tests))
+    with open_judged(settings, judge, reader=shipped_reader()) as scorer:
+        yield reward_function(scorer)
 
 
 def reward_function(scorer: Scorer) -> RewardFunction:

@@ -123,6 +123,7 @@ def match_answer(reply: str, gold: str, problem: str) -> Verdict:
 
 
 def as_verdict(found: Match) -> Verdict:
+    # Several answers at once are no abstention: a reader would see the right one among them.
     unsure = found.score is None or (found.kind == "text" and found.score == 0)
     abstains = unsure and bool(found.extracted)
     parts = {} if found.score is None else {"correct": found.score}

@@ -18,10 +18,9 @@ from naga.rewards.consistency import (
     Thresholds,
     choose_thresholds,
     open_consistency,
-    rules_abstain,
 )
 from naga.tasks.pairs import LABELS, Label, Pair, PairSet, make_pairs
-from naga.verify import match
+from naga.verify import match, rules_abstain
 
 Judge = Literal["rules", "classifier", "both"]
 JUDGES: tuple[Judge, ...] = ("rules", "classifier", "both")

@@ -165,3 +165,15 @@ def _expression(given: str, wanted: str, problem: str | None, pool: Pool | None)
     if found.status == "equal":
         return Ruling(1.0, "symbolic")
     return Ruling(None if found.status == "missing" else 0.0, reason=found.reason)
+
+
+def rules_abstain(found: Match) -> bool:
+    """Whether a reader may look again: the rules saw neither the answer nor another one.
+
+    Another number, or another letter, is an answer; other words, or nothing marked, are not.
+    """
+    if found.score is None:
+        return True
+    if found.score or found.kind == "choice":
+        return False
+    return found.kind == "text" or read_quantity(found.extracted) is None

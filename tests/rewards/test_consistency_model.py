@@ -13,10 +13,9 @@ from naga.rewards.consistency import (
     Thresholds,
     choose_thresholds,
     open_consistency,
-    rules_abstain,
 )
 from naga.tasks.pairs import make_pairs
-from naga.verify import match
+from naga.verify import match, rules_abstain
 
 ASSETS = Path(__file__).parents[2] / "naga" / "assets"
 FOLDER = ASSETS / "naga-verdict"

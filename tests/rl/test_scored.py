@@ -2,7 +2,11 @@
 
 from dataclasses import replace
 
-from naga.config.rl import ShapingConfig
+import pytest
+
+from naga.config.base import ConfigError
+from naga.config.load import parse_config
+from naga.config.rl import RewardConfig, ShapingConfig
 from naga.data.messages import Message
 from naga.rewards import Scorer
 from naga.rewards.endpoint import Question, Said, Token
@@ -10,7 +14,7 @@ from naga.rewards.generative import Judge
 from naga.rewards.graders import reading_tasks, running_tasks
 from naga.rewards.workers import Here
 from naga.rl.reward import judge
-from naga.rl.scored import reward_function
+from naga.rl.scored import open_reward, reward_function
 from naga.rl.types import Attempt, Prompt, Rollout
 from naga.tasks import Judging
 from rl import tiny
@@ -85,3 +89,25 @@ def test_missing_answers_are_dropped_and_counted_by_the_run() -> None:
         max_tokens=10,
     )
     assert (len(found.groups), found.missing, found.dropped) == (1, 2, 1)
+
+
+def test_a_recipe_says_who_judges() -> None:
+    with open_reward(RewardConfig()) as reward:
+        assert reward is None
+    with open_reward(RewardConfig(system="scorer")) as reward:
+        assert reward is not None
+        (found,) = reward([attempt(tiny.prompt(0), "no number at all")])
+        assert found.score == 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"system": "scorer", "judge_url": "http://localhost/v1"},
+        {"judge_url": "http://localhost/v1", "judge_model": "m"},
+        {"tests": "fraction"},
+    ],
+)
+def test_settings_of_a_judge_without_effect_are_refused(given: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="judge_model"):
+        parse_config(RewardConfig, given, source="test")

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from naga.rewards.generative import Judge, Matter
-from naga.rewards.score import Scorer, open_scorer
+from naga.rewards.opening import open_judged, shipped_reader
+from naga.rewards.score import ScoreConfig, Scorer
 from naga.rewards.zoo.cages import Cage, make_cages
 from naga.rewards.zoo.policies import UNLISTED, Policy, all_policies
 from naga.rewards.zoo.scripted import ScriptedJudge, unfenced
@@ -63,7 +64,7 @@ class Zoo:
 
 def run_zoo(count: int = 2, progress: Callable[[int, int], None] = lambda done, of: None) -> Zoo:
     """`count` problems of every family; `progress` is told responses judged, and of how many."""
-    with open_scorer(limits=LIMITS) as scorer:
+    with open_judged(ScoreConfig(), None, reader=shipped_reader(), limits=LIMITS) as scorer:
         return _run(scorer, count, progress)
 
 
