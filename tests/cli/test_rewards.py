@@ -47,8 +47,9 @@ def here() -> Scorer:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, here: Scorer) -> None:
-    def opened(config: Any = None, judge: Any = None) -> Opened:
-        return Opened(replace(here, config=config, judge=judge))
+    def opened(config: Any, **given: Any) -> Opened:
+        given.pop("limits")
+        return Opened(replace(here, config=config, **given))
 
     monkeypatch.setattr(opening, "open_scorer", opened)
 
@@ -77,6 +78,22 @@ def test_rows_of_standard_input_go_to_standard_output(
     result = naga("reward", "score", "--thinking", "on")
     assert [json.loads(line)["score"] for line in result.out.splitlines()] == [1.0, 0.0, None]
     assert result.code == 0 and result.err.count("\n") == 1
+
+
+def test_a_reader_sees_the_same_answer_in_other_words(naga: Run, tmp_path: Path) -> None:
+    row = {
+        "prompt": "Who pays?",
+        "answer": "the tenant",
+        "response": "The answer is: it is the tenant who pays.",
+    }
+    (tmp_path / "rows.jsonl").write_text(lines(row, {**row, "response": ":"}))
+    scores = {}
+    for flag in ("--reader", "--no-reader"):
+        out = naga("reward", "score", tmp_path / "rows.jsonl", flag).out
+        scores[flag] = [json.loads(line) for line in out.splitlines()]
+    read, ruled = scores["--reader"], scores["--no-reader"]
+    assert "consistency" in read[0]["parts"] and "consistency" not in ruled[0]["parts"]
+    assert read[1]["score"] == ruled[1]["score"] == 0.0
 
 
 @pytest.mark.usefixtures("quick")

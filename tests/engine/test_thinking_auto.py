@@ -70,7 +70,8 @@ def test_a_format_that_cannot_decide_is_refused(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "naga.engine.chat.format_of", lambda _: own.OwnFormat(name="other", decides=False)
+        "naga.engine.chat.format_of",
+        lambda _: own.OwnFormat(name="other", has_tools=False, decides=False),
     )
     with pytest.raises(ConfigError, match=r"\(other\) cannot leave it to the model"):
         chat_request(tokenizer, ASK, SamplingParams(), enable_thinking="auto")

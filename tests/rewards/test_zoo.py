@@ -63,7 +63,7 @@ def test_a_grader_that_pays_for_anything_is_caught(
         return Verdict(score=1.0 if "or" in reply else 0.0)
 
     scorer = replace(here, reads=pays)
-    monkeypatch.setattr(run, "open_scorer", lambda **_: nullcontext(scorer))
+    monkeypatch.setattr(run, "open_judged", lambda *_, **__: nullcontext(scorer))
     found = run_zoo(count=1)
     assert not found.sandbox and "programs are left out" in as_markdown(found)
     assert "hedging" in {outcome.policy for outcome in found.escaped}
