@@ -17,4 +17,4 @@ mkdir -p "$work"
 $naga pretrain recipes/rl/start.toml
 $naga sft recipes/rl/sft.toml
 $naga rl recipes/rl/addition.toml
-for model in sft addition; do $naga eval "$work/$model/final" --tasks addition --count 400; done
+for model in sft addition; do $naga eval "$work/$model/final" --tasks addition --count 400 --chinese 0; done
