@@ -99,7 +99,7 @@ def evaluate(
     """Accuracy with 95 % intervals, of a checkpoint or of a server. 评测."""
     config = engine_config(dtype, weights, kv, device, backend)
     if perplexity is not None:
-        if tasks or documents or samples or data or grid or out:
+        if tasks or documents or samples or data or grid or out or shots or contamination or n > 1:
             raise ConfigError("--perplexity runs no tasks: leave out what is for tasks")
         return _measure_perplexity(Path(model), perplexity, config, window, as_json)
     if window is not None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from naga.config.base import ConfigError
 from naga.config.load import parse_config
@@ -68,9 +67,9 @@ def engine_config(
 
 def load_bar(total: int) -> AbstractContextManager[Callable[[int], None]]:
     """Shows itself where reading a model's `total` bytes takes long."""
-    from naga.train.progress import late_bar
+    from naga.train.progress import load_bar as bar
 
-    return late_bar("loading 加载", Console(stderr=True), total=total, unit="bytes")
+    return bar(total)
 
 
 def sampling_params(

@@ -10,8 +10,8 @@ import errno
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -19,7 +19,6 @@ from typing import final
 
 import uvicorn
 from fastapi import FastAPI
-from rich.console import Console
 
 from naga.checkpoint.hub import name_of
 from naga.config.base import ConfigError
@@ -32,7 +31,7 @@ from naga.engine.identity import identify
 from naga.engine.keeper import Keeper
 from naga.engine.store import StateStore
 from naga.server.app import make_app
-from naga.train.progress import late_bar
+from naga.train.progress import load_bar
 
 
 def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerConfig) -> None:
@@ -43,7 +42,7 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
     folder = path or Path(str(resources.files("naga") / "assets" / "naga-mini"))
     with (
         closing(_bind(server_config)) as listener,
-        open_engine(folder, engine_config, _load_bar) as engine,
+        open_engine(folder, engine_config, load_bar) as engine,
     ):
         try:
             format_of(engine.tokenizer)
@@ -63,10 +62,6 @@ def serve(path: Path | None, engine_config: EngineConfig, server_config: ServerC
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, server.handle_exit)
         server.run([listener])
-
-
-def _load_bar(total: int) -> AbstractContextManager[Callable[[int], None]]:
-    return late_bar("loading 加载", Console(stderr=True), total=total, unit="bytes")
 
 
 def _open_keeper(engine: Engine, folder: Path, config: ServerConfig) -> Keeper | None:

@@ -4,7 +4,7 @@ Writes to the console it is given and nowhere else; metrics.jsonl (naga/record.p
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 from typing import Literal, Self, TypeVar
 
@@ -150,3 +150,8 @@ def clock(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes_left:02d}m"
     return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+def load_bar(total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Of reading a model's `total` bytes, on the error stream, where that takes long."""
+    return late_bar("loading 加载", Console(stderr=True), total=total, unit="bytes")

@@ -28,7 +28,7 @@ FORBIDDEN = {
     "read home": "os.listdir('/root')",
     "list home folders": "os.listdir('/home')",
     "list the root's etc": "open('/etc/hostname').read()",
-    "through the keeper's root": "open(f'/proc/{os.getppid()}/root/etc/shadow').read()",
+    "through the keeper's root": "open(f'/proc/{os.getppid()}/root' + '/etc/shadow').read()",
     "through process 1's root": "os.listdir('/proc/1/root/etc/ssl')",
     "the keeper's environment": "open(f'/proc/{os.getppid()}/environ').read()",
     "the keeper's memory": "open(f'/proc/{os.getppid()}/mem', 'rb')",

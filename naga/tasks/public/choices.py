@@ -56,64 +56,48 @@ class ChoiceAnswer(Config):
     choices: tuple[str, ...]
 
 
+class LetterSet(PublicSet):
+    """Questions with lettered choices, in the form that MMLU began with."""
+
+    language: ClassVar[Language]
+
+    def __init__(self, pick: PickChoice | None = None, shots: Shots | None = None) -> None:
+        """`shots`: of the dev file, MMLU-Pro's validation file; 5 are usual."""
+        self._pick, self._shots = pick, shots
+
+    def read(self, path: Path) -> Iterator[Example]:
+        return _read(self.name, path, self.language, self._shots)
+
+    def grade(self, example: Example, reply: str) -> Verdict:
+        return _grade(self._pick, example, reply)
+
+
 @final
-class Mmlu(PublicSet):
+class Mmlu(LetterSet):
     name: ClassVar[str] = "mmlu"
-
-    def __init__(self, pick: PickChoice | None = None, shots: Shots | None = None) -> None:
-        """`shots`: of the dev file; 5 are usual."""
-        self._pick, self._shots = pick, shots
-
-    def read(self, path: Path) -> Iterator[Example]:
-        return _read(self.name, path, "en", self._shots)
-
-    def grade(self, example: Example, reply: str) -> Verdict:
-        return _grade(self._pick, example, reply)
+    language: ClassVar[Language] = "en"
 
 
 @final
-class MmluPro(PublicSet):
+class MmluPro(LetterSet):
+    """Its worked examples have explanations."""
+
     name: ClassVar[str] = "mmlu_pro"
-
-    def __init__(self, pick: PickChoice | None = None, shots: Shots | None = None) -> None:
-        """`shots`: of the validation file, which has explanations; 5 are usual."""
-        self._pick, self._shots = pick, shots
-
-    def read(self, path: Path) -> Iterator[Example]:
-        return _read(self.name, path, "en", self._shots)
-
-    def grade(self, example: Example, reply: str) -> Verdict:
-        return _grade(self._pick, example, reply)
+    language: ClassVar[Language] = "en"
 
 
 @final
-class CEval(PublicSet):
+class CEval(LetterSet):
+    """Its worked examples have explanations."""
+
     name: ClassVar[str] = "ceval"
-
-    def __init__(self, pick: PickChoice | None = None, shots: Shots | None = None) -> None:
-        """`shots`: of the dev file, which has explanations; 5 are usual."""
-        self._pick, self._shots = pick, shots
-
-    def read(self, path: Path) -> Iterator[Example]:
-        return _read(self.name, path, "zh", self._shots)
-
-    def grade(self, example: Example, reply: str) -> Verdict:
-        return _grade(self._pick, example, reply)
+    language: ClassVar[Language] = "zh"
 
 
 @final
-class Cmmlu(PublicSet):
+class Cmmlu(LetterSet):
     name: ClassVar[str] = "cmmlu"
-
-    def __init__(self, pick: PickChoice | None = None, shots: Shots | None = None) -> None:
-        """`shots`: of the dev file; 5 are usual."""
-        self._pick, self._shots = pick, shots
-
-    def read(self, path: Path) -> Iterator[Example]:
-        return _read(self.name, path, "zh", self._shots)
-
-    def grade(self, example: Example, reply: str) -> Verdict:
-        return _grade(self._pick, example, reply)
+    language: ClassVar[Language] = "zh"
 
 
 @final
