@@ -69,6 +69,8 @@ def test_several_answers_and_training_files(naga: Run, checkpoint: Path, tmp_pat
         ("--tasks addition --grid 100/0", "grid of 'addition': there are grids of needles"),
         ("--tasks addition --model-name m", "--model-name is for servers"),
         ("--perplexity t.txt --out o", "--perplexity runs no tasks"),
+        ("--perplexity t.txt --shots t.txt:2", "--perplexity runs no tasks"),
+        ("--perplexity t.txt --n 2 --temperature 1", "--perplexity runs no tasks"),
         ("--out /dev/null/o --tasks addition --count 2", "/dev/null/o/samples.jsonl: cannot be"),
     ],
 )
